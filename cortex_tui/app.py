@@ -1,0 +1,274 @@
+"""The application: one backend, one worker that watches it, and the screens that show it."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Literal
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.filter import LineFilter
+from textual.screen import Screen
+
+from cortex_tui import commands, themes
+from cortex_tui.backend import Backend, BackendError
+from cortex_tui.commands import Scope
+from cortex_tui.models import ProductState
+from cortex_tui.rates import Rate
+from cortex_tui.screens.base import Commanded, Page
+from cortex_tui.screens.find import (
+    FindDialog,
+    commands_and_products,
+    target_entries,
+    theme_entries,
+)
+from cortex_tui.screens.help import HelpDialog
+from cortex_tui.screens.product import ProductScreen
+from cortex_tui.screens.products import ProductsScreen
+from cortex_tui.settings import Target
+from cortex_tui.terminal import TerminalDriver
+from cortex_tui.widgets.inert import Ascii, Inert, speaks_utf8
+from cortex_tui.widgets.text import KEY, MUTED, STRONG, WARN, plain, said
+
+log = logging.getLogger(__name__)
+
+OpenBackend = Callable[[Target], Awaitable[Backend]]
+
+TICK = 1.0
+"""Seconds between two looks at the clock: ages, countdowns and rates."""
+
+KEY_NAMES = {"enter": "Enter", "escape": "Esc", "space": "Space", "delete": "Del"}
+
+CLOSING = 2.0
+"""Seconds a backend is given to close."""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class CortexApp(App[None]):
+    """Paints its first frame at once, and opens its backend behind it."""
+
+    CSS_PATH = "cortex.tcss"
+    TITLE = "Cortex"
+    BINDINGS: ClassVar[list[BindingType]] = [*commands.bindings(Scope.APP)]
+    ENABLE_COMMAND_PALETTE = False
+
+    def __init__(
+        self,
+        open_backend: OpenBackend,
+        target: Target,
+        *,
+        others: Sequence[Target] = (),
+        theme: str = themes.DARK.name,
+        ascii_only: bool | None = None,
+        now: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        """Opens `target`, and any of `others` when a person switches to it.
+
+        `ascii_only` none means: where the locale is not UTF-8. `now` is the clock.
+        """
+        colourless = "NO_COLOR" in os.environ
+        super().__init__(TerminalDriver, ansi_color=True if colourless else None)
+        self.animation_level = "none"
+        self.register_theme(themes.DARK)
+        self.register_theme(themes.LIGHT)
+        self.theme = "ansi-dark" if colourless else theme
+        self.target = target
+        self.others = others
+        self.now = now
+        self.backend: Backend | None = None
+        self.failure: BackendError | None = None
+        """Why the backend could not be opened."""
+        self.watching = False
+        """Whether the first states came."""
+        self.states: dict[int, ProductState] = {}
+        """The last state of every product."""
+        self._rates: dict[int, Rate] = {}
+        self._open_backend = open_backend
+        self._last_filters: list[LineFilter] = [Inert()]
+        if not speaks_utf8() if ascii_only is None else ascii_only:
+            self._last_filters.append(Ascii())
+
+    # -- the backend --------------------------------------------------------------------------
+
+    def get_default_screen(self) -> Screen[Any]:
+        return ProductsScreen()
+
+    def on_ready(self) -> None:
+        self.open()  # the first frame is there
+        self.set_interval(TICK, lambda: self._beat(frozenset()))
+
+    @property
+    def read_only(self) -> bool:
+        """Whether every change is refused."""
+        return self.target.context.read_only
+
+    async def switch(self, target: Target) -> None:
+        """Leave what is open, and open another orchestrator."""
+        if not await self.may_leave():
+            return
+        while len(self.screen_stack) > 1:
+            await self.pop_screen()
+        self.workers.cancel_group(self, "backend")
+        await self._close()
+        self.target = target
+        self.states.clear()
+        self._rates.clear()
+        self.open()
+        if isinstance(self.screen, Page):
+            self.screen.show_states(None)
+
+    def open(self) -> None:
+        """Open the backend, or try again."""
+        self.failure = None
+        self.watching = False
+        self.run_worker(self._open(), group="backend", exclusive=True)
+
+    async def _open(self) -> None:
+        try:
+            self.backend = await self._open_backend(self.target)
+        except BackendError as error:
+            self.failure = error
+            self._beat(frozenset())
+            return
+        async for changed in self.backend.watch():
+            self._take(changed)
+
+    def _take(self, changed: Mapping[int, ProductState | None]) -> None:
+        self.watching = True
+        at = self.now().timestamp()
+        for product_id, state in changed.items():
+            if state is None:
+                self.states.pop(product_id, None)
+                self._rates.pop(product_id, None)
+                continue
+            self.states[product_id] = state
+            if state.status is not None:
+                rate = self._rates.setdefault(product_id, Rate())
+                rate.observe(state.status.messages_received, at)
+        self._beat(frozenset(changed))
+
+    def _beat(self, changed: frozenset[int]) -> None:
+        """Tell the topmost page whose states changed; of none when only time has passed."""
+        page = self.screen
+        if isinstance(page, Page):
+            page.call_next(page.follow, changed)
+
+    def rate(self, product_id: int) -> float:
+        """Events per second of a product, by what was watched."""
+        rate = self._rates.get(product_id)
+        return rate.per_second(self.now().timestamp()) if rate else 0.0
+
+    def _fatal_error(self) -> None:
+        # Textual would print a traceback with the values of all variables, secrets among them.
+        log.critical("the application failed", exc_info=True)
+        self._close_messages_no_wait()
+
+    async def on_unmount(self) -> None:
+        await self._close()
+
+    async def _close(self) -> None:
+        backend, self.backend = self.backend, None
+        if backend is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSING):
+                    await backend.aclose()
+
+    def title_line(self, *crumbs: str) -> tuple[Content, Content]:
+        """Where we are, for the top of a page: the way here, and the context."""
+        way = [Content.styled("cortex", KEY), *(said(crumb, STRONG) for crumb in crumbs)]
+        colour = self.target.context.colour
+        context = said(self.target.name, f"bold {colour}" if colour else MUTED)
+        if self.read_only:
+            context = Content.assemble(context, ("  read-only", WARN))
+        return Content.styled(" › ", MUTED).join(way), context
+
+    # -- telling ------------------------------------------------------------------------------
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: Literal["information", "warning", "error"] = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """Show a toast; whatever it says is shown as it is written, never as markup."""
+        super().notify(
+            plain(message),
+            title=plain(title),
+            severity=severity,
+            timeout=timeout,
+            markup=False,
+        )
+
+    def tell(self, error: BackendError) -> None:
+        """Tell a person what failed, and what to do about it."""
+        self.notify(error.text, severity="error", timeout=8)
+
+    def get_key_display(self, binding: Binding) -> str:
+        """`F2`, `Enter`, `^p`, `n`."""
+        shown = KEY_NAMES.get(binding.key) or super().get_key_display(binding)
+        return shown.upper() if binding.key[0] == "f" and binding.key[1:].isdigit() else shown
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*super().get_line_filters(), *self._last_filters]
+
+    # -- commands -----------------------------------------------------------------------------
+
+    def action_command(self, command_id: str) -> None:
+        """Commands of the scope "everywhere" come here; the screen carries them out."""
+        if isinstance(self.screen, Commanded):
+            self.screen.action_command(command_id)
+        elif command_id == "app.leave":
+            self.do_leave()
+
+    def do_help(self) -> None:
+        if isinstance(self.screen, Commanded):
+            self.push_screen(HelpDialog(self.screen))
+
+    def do_find(self) -> None:
+        if isinstance(self.screen, Commanded):
+            self.push_screen(FindDialog("a command, a product", commands_and_products(self.screen)))
+
+    def do_theme(self) -> None:
+        self.push_screen(FindDialog("a theme", theme_entries(self.available_themes, self._dress)))
+
+    def do_context(self) -> None:
+        targets = [each for each in self.others if each.name != self.target.name]
+        if not targets:
+            self.notify("There is no other context: name them in config.toml.", title="Context")
+            return
+        entries = target_entries(targets, lambda target: self.run_worker(self.switch(target)))
+        self.push_screen(FindDialog("a context", entries))
+
+    def _dress(self, theme: str) -> None:
+        self.theme = theme
+
+    async def do_quit(self) -> None:
+        if await self.may_leave():
+            self.exit()
+
+    def do_leave(self) -> None:
+        self.exit()
+
+    async def may_leave(self) -> bool:
+        """Whether every screen can go: one with unsaved changes asks."""
+        for screen in reversed(self.screen_stack):
+            if isinstance(screen, Commanded) and not await screen.may_leave():
+                return False
+        return True
+
+    async def show_product(self, product_id: int) -> None:
+        """Leave what is open, and open a product."""
+        if await self.may_leave():
+            while len(self.screen_stack) > 1:
+                await self.pop_screen()
+            self.push_screen(ProductScreen(product_id))

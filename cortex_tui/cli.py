@@ -1,0 +1,272 @@
+"""The command `cortex`. Each command is a few lines; what it needs is imported inside it."""
+
+import asyncio
+import dataclasses
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from cortex_tui import __version__, scripting
+
+if TYPE_CHECKING:
+    from cortex_tui.app import CortexApp, OpenBackend
+    from cortex_tui.backend import Backend
+    from cortex_tui.settings import Settings, Target
+
+NOT_CONNECTED, USAGE, UNREACHABLE, UNFORESEEN = 1, 2, 3, 70
+"""Exit codes; 0 is fine."""
+
+
+class _Cortex(click.Group):
+    """Turns what can go wrong into one message with its fix, never a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from cortex_tui.backend import BackendError, Invalid, NotFound
+        from cortex_tui.settings import SettingsError
+
+        try:
+            return super().invoke(ctx)
+        except scripting.NotConnected:
+            sys.exit(NOT_CONNECTED)
+        except (SettingsError, NotFound, Invalid) as error:
+            fail(error.message, error.hint, USAGE)
+        except BackendError as error:
+            fail(error.message, error.hint, UNREACHABLE)
+        except (click.exceptions.Exit, click.Abort, click.ClickException):
+            raise
+        except Exception:
+            _log_to_file()
+            logging.getLogger(__name__).critical("the command failed", exc_info=True)
+            _fail_unforeseen()
+
+
+def fail(message: str, hint: str = "", code: int = USAGE) -> NoReturn:
+    """Say what is wrong and how to mend it, on stderr, and exit with `code`."""
+    click.echo(f"cortex: {message}", err=True)
+    if hint:
+        click.echo(f"  {hint}", err=True)
+    sys.exit(code)
+
+
+def _fail_unforeseen() -> NoReturn:
+    from cortex_tui.settings import log_file
+
+    fail(
+        "something unforeseen happened; this is a fault of the program",
+        f"What exactly is in {log_file()}: please report it.",
+        UNFORESEEN,
+    )
+
+
+class Session:
+    """What the options before the command name; shared by every command."""
+
+    def __init__(self, settings: "Settings", target: "Target", read_only: bool, theme: str) -> None:
+        self.settings = settings
+        self.target = self._restricted(target, read_only)
+        self.others = [self._restricted(each, read_only) for each in settings.targets]
+        self.theme = theme
+
+    def _restricted(self, target: "Target", read_only: bool) -> "Target":
+        if not read_only:
+            return target
+        context = target.context.model_copy(update={"read_only": True})
+        return dataclasses.replace(target, context=context)
+
+    async def open(self, target: "Target | None" = None) -> "Backend":
+        """Open `target`, or the one that was asked for."""
+        from cortex_tui.opening import open_backend
+        from cortex_tui.settings import Remembered
+
+        return await open_backend(target or self.target, self.settings, Remembered.default())
+
+
+@click.group(
+    cls=_Cortex,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""\b
+Examples:
+  cortex                         products of this machine, in ~/.local/share/cortex
+  cortex --db ./try.db           the same, in a database of your own
+  cortex --url http://localhost:8004    an orchestrator elsewhere
+  cortex demo                    a throw-away orchestrator with a broker and events
+""",
+)
+@click.option(
+    "--db",
+    type=click.Path(path_type=Path),
+    help="Database of the embedded orchestrator. [env: CORTEX_DB]",
+)
+@click.option("--url", help="A remote orchestrator. [env: CORTEX_URL, CORTEX_TOKEN]")
+@click.option("--context", "context_name", help="A context of config.toml. [env: CORTEX_CONTEXT]")
+@click.option("--read-only", is_flag=True, help="Refuse every change.")
+@click.option("--theme", help="Theme of the application, for this run.")
+@click.version_option(__version__, prog_name="cortex", message="%(prog)s %(version)s")
+@click.pass_context
+def main(
+    ctx: click.Context,
+    /,
+    *,
+    db: Path | None,
+    url: str | None,
+    context_name: str | None,
+    read_only: bool,
+    theme: str | None,
+) -> None:
+    """See, configure and run event-driven products on MQTT.
+
+    Without a command: the application, in this terminal.
+    """
+    from cortex_tui import opening, settings
+
+    loaded = settings.load(settings.config_file())
+    target = opening.choose(loaded, db=db, url=url, context=context_name)
+    ctx.obj = Session(loaded, target, read_only, theme or loaded.theme or "cortex-dark")
+    if ctx.invoked_subcommand is None:
+        _need_terminal()
+        asyncio.run(_run_app(ctx.obj))
+
+
+@main.command()
+@click.option(
+    "--rate",
+    type=click.FloatRange(0, 1_000),
+    default=4.0,
+    show_default=True,
+    help="Simulated events per second.",
+)
+@click.pass_obj
+def demo(session: Session, rate: float) -> None:
+    """A throw-away orchestrator: three products, a broker and simulated business events.
+
+    One product is healthy, the broker of one refuses its password, one is not configured. Nothing
+    is left behind.
+    """
+    _need_terminal()
+    asyncio.run(_demo(session, rate))
+
+
+async def _demo(session: Session, rate: float) -> None:
+    from cortex_tui import demo
+    from cortex_tui.local.backend import LocalBackend
+    from cortex_tui.settings import Context, Target
+
+    try:
+        async with demo.running(LocalBackend.open, rate=rate) as running:
+
+            async def already_open(_: "Target") -> "Backend":
+                return running.backend
+
+            context = Context(read_only=session.target.context.read_only)
+            target = Target(f"demo on {running.broker_name}", context)
+            await _show(_app(session, already_open, target))
+    except demo.BrokerFailed as error:
+        fail(str(error))
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), default=8004, show_default=True, help="0: any."
+)
+@click.option("--token-file", type=click.Path(path_type=Path), help="[env: CORTEX_TOKEN, itself]")
+@click.option("--tls-cert", type=click.Path(path_type=Path), help="PEM file with the chain.")
+@click.option("--tls-key", type=click.Path(path_type=Path), help="PEM file with its private key.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text")
+@click.pass_obj
+def serve(session: Session, /, **options: Any) -> None:
+    """Be an orchestrator for others: the HTTP API over the embedded one, without screens.
+
+    \b
+    Examples:
+      cortex serve
+      cortex --db /srv/cortex.db serve --host 0.0.0.0 --token-file /etc/cortex/token \\
+          --tls-cert cert.pem --tls-key key.pem
+    """
+    if session.target.context.url is not None:
+        fail("a remote orchestrator serves itself", "Choose a database: cortex --db PATH serve.")
+    asyncio.run(_serve(session, **options))
+
+
+async def _serve(session: Session, *, host: str, token_file: Path | None, **options: Any) -> None:
+    from cortex_tui.opening import open_local
+    from cortex_tui.settings import environment_token, read_secret
+
+    try:
+        from cortex_tui import server
+    except ImportError:
+        fail("serving needs more libraries", "Install them: pip install 'cortex-tui[server]'")
+    token = read_secret(token_file, "--token-file") if token_file else environment_token()
+    server.check_binding(host, token)
+    backend = await open_local(session.target.context, session.settings)
+
+    def ready(url: str) -> None:
+        backend.announce(url)
+        click.echo(f"Cortex listens on {url}")
+
+    try:
+        hosts = None if token else server.LOOPBACK_HOSTS
+        app = server.create_app(backend, token=token, allowed_hosts=hosts)
+        await server.serve(app, host=host, on_ready=ready, **options)
+    finally:
+        await backend.aclose()
+
+
+async def _run_app(session: Session) -> None:
+    app = _app(session, session.open, session.target, session.others)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, app.exit)
+    await _show(app)
+
+
+async def _show(app: "CortexApp") -> None:
+    await app.run_async()
+    if app.return_code:
+        _fail_unforeseen()
+
+
+def _app(
+    session: Session, open_backend: "OpenBackend", target: "Target", others: Sequence["Target"] = ()
+) -> "CortexApp":
+    from cortex_tui.app import CortexApp
+
+    _log_to_file()
+    return CortexApp(open_backend, target, others=others, theme=session.theme)
+
+
+def _need_terminal() -> None:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        fail("this needs a terminal for its input and output", "See cortex --help for other ways.")
+    if os.environ.get("TERM", "dumb") in ("", "dumb", "unknown"):
+        fail(
+            "the terminal is said to be a dumb one (TERM=dumb): nothing can be drawn on it",
+            "Set TERM to what it is, as in TERM=xterm-256color.",
+        )
+
+
+def _log_to_file() -> None:
+    # The terminal belongs to the screens. The file is small, and only its owner reads it.
+    from logging.handlers import RotatingFileHandler
+
+    from cortex_tui.settings import log_file
+
+    path = log_file()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handler = RotatingFileHandler(path, maxBytes=1_000_000, backupCount=1, encoding="utf-8")
+        path.chmod(0o600)
+    except OSError:
+        return
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+
+
+scripting.register(main)

@@ -1,0 +1,162 @@
+"""Every command once: bindings, the key line, the palette and the help are made from this table.
+
+A command belongs to a scope, the part of the screen that carries it out in a method
+`do_<command>`. Its id is also what a keymap names to give it other keys.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from textual.binding import Binding
+
+from cortex_tui.backend import Capability
+
+
+class Scope(StrEnum):
+    """Who carries a command out; the value heads its group in the help."""
+
+    OPENING = "Opening"
+    PRODUCTS = "Products"
+    PRODUCT = "Product"
+    CONFIG = "Broker and topics"
+    SUBSCRIPTIONS = "Subscriptions"
+    DIALOG = "Dialog"
+    APP = "Everywhere"
+
+
+@dataclass(frozen=True)
+class Command:
+    """Something a person can ask for."""
+
+    name: str
+    keys: str
+    """Separated by commas; the first is the one that is shown."""
+    label: str
+    help: str
+    scope: Scope
+    footer: bool = False
+    changes: bool = False
+    """It changes something, and is refused where that is not allowed."""
+    needs: Capability | None = None
+    urgent: bool = False
+    """Its keys are taken even from a field that would use them."""
+
+    @property
+    def id(self) -> str:
+        """What a keymap calls it: `products.open`."""
+        return f"{self.scope.name.lower()}.{self.name}"
+
+
+_O, _P, _1, _C, _S, _D, _A = Scope
+
+COMMANDS = {
+    command.id: command
+    for command in (
+        Command("retry", "r", "Try again", "Try again to open the orchestrator", _O, footer=True),
+        Command("open", "enter", "Open", "Open the product", _P, footer=True),
+        Command(
+            "new", "n", "New", "Create a product", _P,
+            footer=True, changes=True, needs=Capability.EDIT_PRODUCTS,
+        ),
+        Command(
+            "edit", "e", "Edit", "Change name and description", _P,
+            changes=True, needs=Capability.EDIT_PRODUCTS,
+        ),
+        Command(
+            "toggle", "space,d", "On/off", "Enable or disable the product", _P,
+            footer=True, changes=True, needs=Capability.EDIT_PRODUCTS,
+        ),
+        Command(
+            "delete", "delete,x", "Delete", "Delete the product and all it has", _P,
+            changes=True, needs=Capability.EDIT_PRODUCTS,
+        ),
+        Command("reconnect", "r", "Reconnect", "Connect anew", _P, changes=True),
+        Command("add", "a", "Add id", "Show a product by its id", _P),
+        Command("forget", "f", "Forget id", "Show the product no longer; it is not deleted", _P),
+        Command("filter", "slash", "Filter", "Show only rows that contain a text", _P, footer=True),
+        Command("sort", "s", "Sort", "Sort by the next column", _P),
+        Command("reverse", "S", "Reverse", "Turn the order round", _P),
+        Command("clear", "escape", "Clear filter", "Show every row again", _P),
+
+        Command("back", "escape", "Back", "Back to the products", _1, footer=True),
+        Command("broker", "1", "Broker", "Go to the Broker tab", _1),
+        Command("topics", "2", "Topics", "Go to the Topics tab", _1),
+        Command("subscriptions", "3", "Subscriptions", "Go to the Subscriptions tab", _1),
+        Command("next_tab", "f6", "Next tab", "Go to the next tab, also out of a field", _1),
+        Command(
+            "reconnect", "r,f5", "Reconnect", "Connect anew, with what is saved", _1,
+            footer=True, changes=True,
+        ),
+        Command(
+            "toggle_product", "d", "On/off", "Enable or disable the product", _1,
+            changes=True, needs=Capability.EDIT_PRODUCTS,
+        ),
+
+        Command(
+            "save", "f2,ctrl+s", "Save", "Save broker and topics; applies at the next reconnect", _C,
+            footer=True, changes=True,
+        ),
+        Command(
+            "apply", "f3", "Save+connect", "Save broker and topics, and reconnect", _C,
+            footer=True, changes=True,
+        ),
+        Command("test", "f4,t", "Test", "Try to connect with the values as they stand", _C, footer=True),
+        Command("revert", "f8", "Revert", "Back to what is saved", _C),
+
+        Command(
+            "toggle", "space", "On/off", "Switch the subscription on or off", _S,
+            footer=True, changes=True,
+        ),
+        Command(
+            "toggle_all", "a", "All", "Switch all that are shown on, or all off", _S,
+            changes=True,
+        ),
+        Command("edit", "enter,e", "Edit", "Open the subscription", _S, footer=True),
+        Command(
+            "new", "n", "New", "Create a subscription", _S,
+            footer=True, changes=True, needs=Capability.EDIT_SUBSCRIPTIONS,
+        ),
+        Command(
+            "delete", "delete,x", "Delete", "Delete the subscription and its counters", _S,
+            changes=True, needs=Capability.EDIT_SUBSCRIPTIONS,
+        ),
+        Command("filter", "slash", "Filter", "Show only rows that contain a text", _S),
+        Command("sort", "s", "Sort", "Sort by the next column", _S),
+        Command("reverse", "S", "Reverse", "Turn the order round", _S),
+
+        Command("accept", "f2,ctrl+s", "Save", "Save and close", _D, footer=True),
+        Command("again", "r", "Again", "Test once more", _D, footer=True),
+        Command("close", "escape", "Close", "Close without a change", _D, footer=True),
+
+        Command("help", "question_mark,f1", "Help", "What can be done here", _A, footer=True),
+        Command("find", "ctrl+p,colon", "Find", "Find a command or a product by typing", _A),
+        Command("context", "f7", "Context", "Work with another orchestrator", _A),
+        Command("theme", "f9", "Theme", "Choose the colours", _A),
+        Command("quit", "q", "Quit", "Quit; asks where changes are unsaved", _A, footer=True),
+        Command("leave", "ctrl+c,ctrl+q", "Quit now", "Quit at once, without a question", _A, urgent=True),
+    )
+}  # fmt: skip
+
+
+def of(*scopes: Scope) -> Iterator[Command]:
+    """The commands of some scopes, in the order of the table."""
+    return (command for command in COMMANDS.values() if command.scope in scopes)
+
+
+def bindings(*scopes: Scope) -> list[Binding]:
+    """The bindings of some scopes."""
+    return [binding(command) for command in of(*scopes)]
+
+
+def binding(command: Command) -> Binding:
+    """The binding of a command; it runs the action `command`."""
+    return Binding(
+        command.keys,
+        f"command('{command.id}')",
+        command.label,
+        show=False,
+        id=command.id,
+        tooltip=command.help,
+        priority=command.urgent,
+    )

@@ -1,0 +1,389 @@
+"""`LocalBackend`: an orchestrator in this process. It composes the rooms beside it.
+
+The asyncio loop asks, the store and the network thread do. Whatever blocks runs in a thread.
+"""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import SecretStr
+
+from cortex_tui.backend import BackendError, Capability, Unsupported
+from cortex_tui.diagnosis import Stage
+from cortex_tui.local.causes import Cause
+from cortex_tui.local.changes import Changes
+from cortex_tui.local.connection import Connection, Plan
+from cortex_tui.local.lock import DatabaseLock
+from cortex_tui.local.network import Network
+from cortex_tui.local.pipeline import Pipeline
+from cortex_tui.local.routing import Router
+from cortex_tui.local.store import Durability, Overview, Store
+from cortex_tui.local.vault import Vault, VaultError
+from cortex_tui.models import (
+    ConfigDocument,
+    ConfigDraft,
+    ConfigSaved,
+    ConnectionState,
+    ConnectionStatus,
+    ConnectionTest,
+    ConnectionTestResult,
+    MqttConfig,
+    Product,
+    ProductChange,
+    ProductDraft,
+    ProductState,
+    Subscription,
+    SubscriptionChange,
+    SubscriptionDraft,
+    TopicsConfig,
+)
+from cortex_tui.topics import broker_filters
+
+T = TypeVar("T")
+
+CLOSE_TIMEOUT = 1.0
+"""Seconds the good-byes to the brokers may take."""
+NOT_CONFIGURED = "MQTT not configured for this product"
+
+
+class LocalBackend:
+    """The embedded orchestrator; see `Backend` for what each operation means."""
+
+    capabilities = frozenset(Capability)
+    problem: BackendError | None = None
+
+    def __init__(self, path: Path, key: SecretStr | None, durability: Durability) -> None:
+        """Blocks; callers use `open`."""
+        self.label = str(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = DatabaseLock(path)
+        except OSError as error:
+            raise BackendError(
+                f"{path} cannot be used as a database: {error.strerror}",
+                "Check the path and its permissions, or choose another file with --db.",
+            ) from error
+        try:
+            vault = Vault.open(path.with_name(path.name + ".key"), key)
+            self._store = Store(path, vault, durability)
+        except BaseException:
+            self._lock.release()
+            raise
+        self._changes = Changes()
+        self._pipeline = Pipeline(self._store, self._changes.mark)
+        self._connections: dict[int, Connection] = {}
+        self._running: dict[int, MqttConfig] = {}
+        """The configuration each product was last told to run with."""
+        self._changing = asyncio.Lock()
+        self._closed = False
+        self._network = Network(self._pipeline.run)
+        for overview in self._store.overviews():
+            self._apply(overview.product.id)
+
+    @classmethod
+    async def open(
+        cls, path: Path, *, key: SecretStr | None = None, durability: Durability = "full"
+    ) -> "LocalBackend":
+        """Open the database at `path`, made where it is missing, and connect its products.
+
+        Raises `DatabaseBusy` where another process runs it, `VaultError` where `key` does not fit,
+        and `BackendError` where the file cannot be used.
+        """
+        return await asyncio.to_thread(cls, path, key, durability)
+
+    @property
+    def instance_id(self) -> str:
+        """Tells this orchestrator from others that share its subscriptions; in its client ids."""
+        return self._store.instance_id
+
+    def announce(self, url: str | None) -> None:
+        """Tell whoever finds the database busy where its owner serves the API."""
+        self._lock.announce(url)
+
+    def focus(self, product_ids: Collection[int]) -> None:
+        """Nothing is polled here: every change is told."""
+
+    async def aclose(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        for connection in self._connections.values():
+            self._network.call(partial(connection.stop, ConnectionState.DISCONNECTED))
+        self._network.close(CLOSE_TIMEOUT)
+        self._store.close()
+        self._lock.release()
+
+    # -- watching -----------------------------------------------------------------------------
+
+    async def watch(self) -> AsyncGenerator[Mapping[int, ProductState | None]]:
+        with self._changes.watching() as watcher:
+            yield await asyncio.to_thread(self._states, None)
+            while not self._closed:
+                changed = await watcher.beat()
+                if not self._closed:
+                    yield await asyncio.to_thread(self._states, changed)
+
+    def _states(self, product_ids: set[int] | None) -> dict[int, ProductState | None]:
+        states: dict[int, ProductState | None] = dict.fromkeys(product_ids or ())
+        for overview in self._store.overviews(product_ids):
+            configured = overview.config is not None
+            states[overview.product.id] = ProductState(
+                product=overview.product,
+                broker=overview.config.broker.address if overview.config else None,
+                status=self._status(overview) if configured else None,
+                subscriptions_total=overview.subscriptions_total,
+                subscriptions_enabled=overview.subscriptions_enabled,
+            )
+        return states
+
+    # -- products -----------------------------------------------------------------------------
+
+    async def products(self) -> list[Product]:
+        return await asyncio.to_thread(self._store.products)
+
+    async def create_product(self, draft: ProductDraft) -> Product:
+        product = await asyncio.to_thread(self._store.create_product, draft)
+        self._changes.mark(product.id)
+        return product
+
+    async def update_product(self, product_id: int, change: ProductChange) -> Product:
+        def update() -> Product:
+            before = self._store.product(product_id)
+            after = self._store.update_product(product_id, change)
+            if after.enabled != before.enabled:
+                self._apply(product_id)
+            return after
+
+        return await self._change(product_id, update)
+
+    async def delete_product(self, product_id: int) -> None:
+        def delete() -> None:
+            self._store.delete_product(product_id)
+            self._running.pop(product_id, None)
+            if connection := self._connections.pop(product_id, None):
+                stop = partial(connection.stop, ConnectionState.DISABLED, forget_session=True)
+                self._network.call(stop)
+            self._network.call(partial(self._pipeline.route, product_id, None))
+
+        await self._change(product_id, delete)
+
+    # -- configuration ------------------------------------------------------------------------
+
+    async def config(self, product_id: int) -> ConfigDocument:
+        def read() -> ConfigDocument:
+            overview = self._store.overview(product_id)
+            if overview.config is None:
+                return ConfigDocument(product_id=product_id, message=NOT_CONFIGURED)
+            return ConfigDocument(
+                product_id=product_id,
+                mqtt_config=overview.config,
+                subscriptions=tuple(self._store.subscriptions(product_id)),
+                status=self._status(overview),
+            )
+
+        return await asyncio.to_thread(read)
+
+    async def save_config(
+        self, product_id: int, draft: ConfigDraft, *, if_version: int | None = None
+    ) -> ConfigSaved:
+        def save() -> ConfigSaved:
+            saved = self._store.save_config(product_id, draft, if_version)
+            if product_id not in self._connections:
+                self._apply(product_id)
+            overview = self._store.overview(product_id)
+            return ConfigSaved(
+                requires_restart=self._status(overview).requires_restart, mqtt_config=saved
+            )
+
+        return await self._change(product_id, save)
+
+    async def test_connection(self, product_id: int, test: ConnectionTest) -> ConnectionTestResult:
+        def with_stored_password() -> ConnectionTest:
+            config = self._store.config(product_id)
+            if test.new_password is not None or config is None:
+                return test
+            stored = config.broker
+            same = (stored.host, stored.port, stored.username)
+            if (test.host, test.port, test.username) != same:
+                return test.model_copy(update={"password": None})
+            return test.model_copy(update={"password": self._store.password(product_id)})
+
+        from cortex_tui.local.probe import probe
+
+        complete = await asyncio.to_thread(with_stored_password)
+        cancelled = threading.Event()
+        try:
+            return await _in_daemon_thread(partial(probe, complete, cancelled=cancelled))
+        finally:
+            cancelled.set()
+
+    # -- subscriptions ------------------------------------------------------------------------
+
+    async def subscriptions(self, product_id: int) -> list[Subscription]:
+        return await asyncio.to_thread(self._store.subscriptions, product_id)
+
+    async def create_subscription(self, product_id: int, draft: SubscriptionDraft) -> Subscription:
+        def create() -> Subscription:
+            created = self._store.create_subscription(product_id, draft)
+            self._apply_subscriptions(product_id)
+            return created
+
+        return await self._change(product_id, create)
+
+    async def update_subscription(
+        self, product_id: int, subscription_id: int, change: SubscriptionChange
+    ) -> Subscription:
+        def update() -> Subscription:
+            updated = self._store.update_subscription(product_id, subscription_id, change)
+            self._apply_subscriptions(product_id)
+            return updated
+
+        return await self._change(product_id, update)
+
+    async def delete_subscription(self, product_id: int, subscription_id: int) -> None:
+        def delete() -> None:
+            self._store.delete_subscription(product_id, subscription_id)
+            self._apply_subscriptions(product_id)
+
+        await self._change(product_id, delete)
+
+    # -- the connection -----------------------------------------------------------------------
+
+    async def reconnect(self, product_id: int) -> None:
+        def apply() -> None:
+            overview = self._store.overview(product_id)
+            if overview.config is None:
+                raise Unsupported(NOT_CONFIGURED, "Save a configuration first.")
+            if not overview.product.enabled:
+                raise Unsupported("the product is disabled", "Enable the product first.")
+            self._apply(product_id)
+
+        await self._change(product_id, apply)
+
+    async def status(self, product_id: int) -> ConnectionStatus:
+        return await asyncio.to_thread(lambda: self._status(self._store.overview(product_id)))
+
+    # -- below --------------------------------------------------------------------------------
+
+    async def _change(self, product_id: int, change: Callable[[], T]) -> T:
+        """Run one change in a thread, one after another, and tell the watchers."""
+        async with self._changing:
+            result = await asyncio.to_thread(change)
+        self._changes.mark(product_id)
+        return result
+
+    def _apply(self, product_id: int) -> None:
+        """Run a product's connection as it is stored now: connect anew, or stop."""
+        overview = self._store.overview(product_id)
+        if overview.config is None:
+            return
+        connection = self._connections.get(product_id)
+        if connection is None:
+            connection = Connection(
+                product_id, self._network, self._pipeline.arrivals, self._changes.mark
+            )
+            self._connections[product_id] = connection
+        if not overview.product.enabled:
+            self._network.call(partial(connection.stop, ConnectionState.DISABLED))
+            return
+        self._running[product_id] = overview.config
+        try:
+            plan = self._plan(overview.config)
+        except VaultError as error:
+            cause = Cause(Stage.CONNECT, error.message, error.hint, latch=True)
+            self._network.call(partial(connection.interrupt, cause))
+            return
+        self._network.call(partial(connection.start, plan))
+
+    def _apply_subscriptions(self, product_id: int) -> None:
+        """Listen to what is enabled now, over the connection that runs and by its configuration,
+        which may be older than the stored one."""
+        running = self._running.get(product_id)
+        if running is None:
+            return
+        filters = self._route(product_id, running.topics)
+        subscribe = self._connections[product_id].subscribe
+        self._network.call(partial(subscribe, filters, running.topics.qos))
+
+    def _plan(self, config: MqttConfig) -> Plan:
+        password = self._store.password(config.product_id)
+        broker = config.broker
+        return Plan(
+            broker=broker.model_copy(update={"password": password}),
+            client_id=broker.client_id or f"cortex-{config.product_id}-{self.instance_id}",
+            version=config.version or 0,
+            qos=config.topics.qos,
+            filters=self._route(config.product_id, config.topics),
+        )
+
+    def _route(self, product_id: int, topics: TopicsConfig) -> frozenset[str]:
+        """Give the pipeline the subscriptions that are enabled now; the filters that cover them."""
+        stored = self._store.subscriptions(product_id, topics)
+        enabled = [each for each in stored if each.enabled]
+        self._network.call(partial(self._pipeline.route, product_id, Router(enabled)))
+        return frozenset(broker_filters(topics, [each.topic for each in enabled]))
+
+    def _status(self, overview: Overview) -> ConnectionStatus:
+        product_id = overview.product.id
+        counted = {
+            "product_id": product_id,
+            "messages_received": overview.messages_received,
+            "last_message_at": overview.last_message_at,
+        }
+        connection = self._connections.get(product_id)
+        if overview.config is None or connection is None:
+            return ConnectionStatus(
+                **counted, updated_at=datetime.now(UTC), state=ConnectionState.NOT_CONFIGURED
+            )
+        link = connection.link
+        return ConnectionStatus(
+            **counted,
+            connected=link.state is ConnectionState.CONNECTED,
+            last_connected_at=link.last_connected_at,
+            last_disconnected_at=link.last_disconnected_at,
+            connection_error=link.error,
+            subscribed_topics_count=len(link.granted),
+            client_id=link.client_id,
+            broker_info=link.broker_info,
+            updated_at=link.updated_at,
+            state=link.state,
+            hint=link.hint,
+            attempt=link.attempt,
+            next_attempt_at=link.next_attempt_at,
+            refused_filters=link.refused,
+            requires_restart=link.version not in (None, overview.config.version),
+        )
+
+
+async def _in_daemon_thread(function: Callable[[], T]) -> T:
+    # Not `to_thread`: its executor is joined at exit, and this may wait on a silent broker.
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: Exception | None) -> None:
+        if future.cancelled():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)  # type: ignore[arg-type]
+
+    def run() -> None:
+        try:
+            outcome: tuple[T | None, Exception | None] = (function(), None)
+        except Exception as error:
+            outcome = (None, error)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle, *outcome)
+
+    threading.Thread(target=run, name="cortex-probe", daemon=True).start()
+    return await future

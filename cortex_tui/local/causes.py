@@ -1,0 +1,428 @@
+"""Why a connection failed, in words: an exception or a reason code → its cause and advice.
+
+Pure. The connection test and the live connection explain themselves with the same sentences. A
+message names what happened, the advice is one line on what to change, and neither holds a secret.
+"""
+
+import errno
+import socket
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cortex_tui.diagnosis import Certificate, Stage
+from cortex_tui.models import BrokerAccess
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why an attempt failed."""
+
+    stage: Stage
+    message: str
+    advice: str = ""
+    latch: bool = False
+    """A retry would only repeat the failure, or make it worse; a person has to act."""
+    code: int | None = None
+    """The result code of the reference's table (§3); none before CONNACK."""
+
+    @property
+    def error(self) -> str:
+        """The documented `error`: the code, or the stage where there is none."""
+        if self.code is not None:
+            return f"Connection failed with code {self.code}"
+        if self.stage in (Stage.SUBSCRIBE, Stage.ROUND_TRIP):
+            return f"Connected, but failed at {self.stage}"
+        return f"Connection failed at {self.stage}"
+
+    @property
+    def text(self) -> str:
+        """The documented `details`: cause and advice in one line."""
+        return f"{self.message}. {self.advice}" if self.advice else self.message
+
+
+class PeerClosed(ConnectionError):
+    """The other side closed the connection in good order, where an answer was due."""
+
+
+_CREDENTIALS = "Check username and password; the broker's log may say which of them it refused"
+_CLIENT_ID = "Choose another client_id, or leave it empty for a generated one"
+_LATER = "Nothing to change here: it may accept again later, and its log says why it does not now"
+_OTHER_SERVER = "Ask whoever runs the broker for its new address"
+_OUR_PACKET = "The broker found fault with what was sent; its log says more"
+
+_REASONS: dict[int, tuple[str, str, bool]] = {
+    0: ("Normal disconnection", "The broker closed the session; its log says why", False),
+    128: ("Unspecified error", "The broker gives no reason; its log may", False),
+    129: ("Malformed packet", _OUR_PACKET, False),
+    130: ("Protocol error", _OUR_PACKET, False),
+    131: ("Implementation specific error", "The broker's log says more", False),
+    132: (
+        "Incorrect protocol version",
+        "The broker speaks neither MQTT 5 nor 3.1.1: look up what it speaks on this port",
+        True,
+    ),
+    133: ("Invalid client identifier", _CLIENT_ID, True),
+    134: ("Bad username or password", _CREDENTIALS, True),
+    135: (
+        "Not authorized",
+        "Check username and password first: several brokers answer this to a wrong one. "
+        "Otherwise this user or client id may not connect",
+        True,
+    ),
+    136: ("Server unavailable", _LATER, False),
+    137: ("Server busy", _LATER, False),
+    138: ("Banned", "The broker has banned this client: ask whoever runs it to lift that", True),
+    139: ("Server shutting down", _LATER, False),
+    140: (
+        "Bad authentication method",
+        "The broker wants another way to log in than username and password",
+        True,
+    ),
+    141: (
+        "Keep alive timeout",
+        "The broker heard nothing for too long: the network stalls, or keep_alive is too short",
+        False,
+    ),
+    142: (
+        "Session taken over",
+        "Another client connected with the same client id: give each its own client_id, "
+        "or leave it empty for a generated one",
+        True,
+    ),
+    143: ("Topic filter invalid", "Check the prefix and the pattern of the topics", False),
+    144: ("Topic name invalid", "Check the prefix and the pattern of the topics", False),
+    147: ("Receive maximum exceeded", _OUR_PACKET, False),
+    148: ("Topic alias invalid", _OUR_PACKET, False),
+    149: ("Packet too large", "The broker takes only smaller packets", False),
+    150: ("Message rate too high", "The broker takes fewer messages a second", False),
+    151: (
+        "Quota exceeded",
+        "The broker's limit for this account is used up: close other connections or raise it",
+        False,
+    ),
+    152: ("Administrative action", "Somebody closed this connection at the broker", False),
+    153: ("Payload format invalid", _OUR_PACKET, False),
+    154: ("Retain not supported", "The broker keeps no retained messages", False),
+    155: ("QoS not supported", "Choose a lower qos", False),
+    156: ("Use another server", _OTHER_SERVER, False),
+    157: ("Server moved", _OTHER_SERVER, True),
+    158: ("Shared subscriptions not supported", "Turn use_shared off", False),
+    159: ("Connection rate exceeded", "Too many connections in a short time: wait", False),
+    160: ("Maximum connect time", "The broker limits how long a connection lasts", False),
+    161: ("Subscription identifiers not supported", _OUR_PACKET, False),
+    162: ("Wildcard subscriptions not supported", "Give topics without + and #", False),
+}
+"""Name, advice and whether to latch, by reason code (MQTT 5 §2.4). The names are the standard's,
+and the reference's own where its table has one."""
+
+_DOCUMENTED_CODES = {132: 1, 133: 2, 136: 3, 134: 4, 135: 5}
+"""MQTT 5 reasons with a number in the reference's table, which is the one of MQTT 3.1.1."""
+
+_V3_REASONS = {code: reason for reason, code in _DOCUMENTED_CODES.items()}
+
+
+def reason_of_v3(return_code: int) -> int:
+    """The MQTT 5 reason that says the same as a return code of MQTT 3.1.1 (§3.2.2.3)."""
+    return _V3_REASONS.get(return_code, return_code)
+
+
+def reason_name(reason: int) -> str:
+    """The standard name of a reason code."""
+    return _reason(reason)[0]
+
+
+def _reason(reason: int) -> tuple[str, str, bool]:
+    return _REASONS.get(reason, (f"Unknown reason {reason}", "The broker's log says more", False))
+
+
+def explain(
+    problem: BaseException | int,
+    broker: BrokerAccess,
+    stage: Stage | None = None,
+    *,
+    chain: Sequence[Certificate] = (),
+) -> Cause:
+    """Why connecting to `broker` failed.
+
+    `problem` is what `socket`, `ssl` or paho's `connect` raised, or the MQTT 5 reason code of a
+    CONNACK or DISCONNECT (paho's `ReasonCode.value`; it translates the codes of 3.1.1). `stage` is
+    where it happened, for exceptions that do not tell by their kind: a connection that is reset,
+    closed or silent means something else during each. `chain` is what the broker presented, where
+    that is known: its dates and names go into the message.
+    """
+    if isinstance(problem, int):
+        if stage is Stage.SUBSCRIBE:
+            return _explain_refused_filter(problem)
+        return _explain_reason(problem, broker)
+    if isinstance(problem, socket.gaierror | UnicodeError):
+        return _explain_name(problem, broker)
+    if isinstance(problem, ssl.SSLCertVerificationError):
+        return _explain_certificate(problem, broker, chain)
+    if isinstance(problem, ssl.SSLError):
+        return _explain_tls(problem, broker)
+    if stage is None and isinstance(problem, TimeoutError) and "handshake" in str(problem):
+        stage = Stage.TLS
+    return _explain_socket(problem, broker, stage or Stage.TCP)
+
+
+def _explain_reason(reason: int, broker: BrokerAccess) -> Cause:
+    name, advice, latch = _reason(reason)
+    if reason == 134 and broker.username is None:
+        advice = "No username is set: the broker wants one, with its password"
+    if reason == 135 and broker.username is None:
+        advice = (
+            "No username is set, and the broker may want one; "
+            "otherwise this client id may not connect"
+        )
+    code = _DOCUMENTED_CODES.get(reason, reason)
+    return Cause(Stage.CONNECT, name, advice, latch, code)
+
+
+def _explain_refused_filter(reason: int) -> Cause:
+    name, advice, _ = _reason(reason)
+    if reason == 128:
+        advice = "Most often an access rule: let this user read the topic; MQTT 3.1.1 says no more"
+    elif reason == 135:
+        advice = "Let this user read the topic in the broker's access rules"
+    return Cause(Stage.SUBSCRIBE, name, advice)
+
+
+def _explain_name(problem: socket.gaierror | UnicodeError, broker: BrokerAccess) -> Cause:
+    host = broker.host
+    number = problem.errno if isinstance(problem, socket.gaierror) else None
+    if number == socket.EAI_AGAIN:
+        return Cause(
+            Stage.DNS,
+            f"The name service did not answer for {host}",
+            "Check this machine's network and its DNS settings; it may be passing",
+        )
+    if number in (socket.EAI_NODATA, socket.EAI_ADDRFAMILY):
+        return Cause(
+            Stage.DNS,
+            f"{host} exists but has no address",
+            "Check the host: this name belongs to something else than a server",
+        )
+    if number in (socket.EAI_NONAME, None):
+        return Cause(
+            Stage.DNS,
+            f"There is no host named {host}",
+            "Check the spelling of the host, and whether it is known outside its own network only",
+        )
+    return Cause(
+        Stage.DNS,
+        f"The name service failed for {host} ({problem.strerror})",  # type: ignore[union-attr]
+        "Check this machine's network and its DNS settings",
+    )
+
+
+_UNKNOWN_ISSUER = (
+    "The certificate was issued by an authority this machine does not know",
+    "Give the certificate of that authority as ca_cert",
+)
+_SELF_SIGNED = (
+    "The certificate is signed by itself, by no authority",
+    "Compare its fingerprint with whoever runs the broker, then give it as ca_cert",
+)
+_NOT_YET_VALID, _EXPIRED, _HOST_MISMATCH, _IP_MISMATCH = 9, 10, 62, 64
+_VERIFICATION: dict[int, tuple[str, str]] = {
+    _NOT_YET_VALID: (
+        "The certificate is not valid yet",
+        "Check this machine's clock; if it is right, the broker needs another certificate",
+    ),
+    _EXPIRED: (
+        "The certificate has expired",
+        "The broker needs a new certificate; check this machine's clock too",
+    ),
+    18: _SELF_SIGNED,
+    19: _UNKNOWN_ISSUER,
+    20: _UNKNOWN_ISSUER,
+    21: _UNKNOWN_ISSUER,
+    23: ("The certificate was revoked", "The broker needs a new certificate"),
+    66: ("The certificate's key is too short", "The broker needs a certificate with a longer key"),
+    67: ("The authority's key is too short", "The broker needs a certificate of another authority"),
+    68: (
+        "The certificate is signed with an outdated algorithm",
+        "The broker needs a certificate signed with SHA-256 or better",
+    ),
+}
+"""Message and advice by OpenSSL's verification error (X509_V_ERR_*)."""
+
+
+def _explain_certificate(
+    problem: ssl.SSLCertVerificationError, broker: BrokerAccess, chain: Sequence[Certificate]
+) -> Cause:
+    code = problem.verify_code
+    if code in (_HOST_MISMATCH, _IP_MISMATCH):
+        message = f"The certificate is not for {broker.host}"
+        advice = "Use a host the certificate names, or give the broker one that names this host"
+    elif code in _VERIFICATION:
+        message, advice = _VERIFICATION[code]
+    else:
+        message = f"The certificate was not accepted ({problem.verify_message})"
+        advice = "The broker needs another certificate"
+    return Cause(Stage.TLS, message + _in_particular(code, chain), advice, latch=True)
+
+
+def _in_particular(code: int, chain: Sequence[Certificate]) -> str:
+    """The part of the chain that a verification error is about, in words."""
+    if not chain:
+        return ""
+    if code == _NOT_YET_VALID:
+        return f": valid from {max(c.not_before for c in chain):%Y-%m-%d %H:%M} UTC"
+    if code == _EXPIRED:
+        return f": valid until {min(c.not_after for c in chain):%Y-%m-%d %H:%M} UTC"
+    if code in (_HOST_MISMATCH, _IP_MISMATCH):
+        return f", it is for {', '.join(chain[0].names[:5]) or chain[0].subject}"
+    if _VERIFICATION.get(code) is _UNKNOWN_ISSUER:
+        return f": {chain[-1].issuer}"
+    return ""
+
+
+_CLIENT_CERTIFICATE_REFUSED = (
+    "The broker refused our client certificate",
+    "Give a client_cert from an authority the broker trusts, still valid, with its client_key",
+    True,
+)
+_CUT_OFF = (
+    "The broker cut the TLS handshake off",
+    "Check that this port speaks TLS, and whether the broker wants a client certificate",
+    False,
+)
+_OLD_PROTOCOL = (
+    "The broker offers only TLS versions that are no longer safe",
+    "The broker must offer TLS 1.2 or 1.3",
+    True,
+)
+_TLS_PROBLEMS: dict[str, tuple[str, str, bool]] = {
+    "WRONG_VERSION_NUMBER": (
+        "The port does not speak TLS",
+        "Turn use_tls off, or use the broker's TLS port (usually 8883)",
+        False,
+    ),
+    "UNSUPPORTED_PROTOCOL": _OLD_PROTOCOL,
+    "TLSV1_ALERT_PROTOCOL_VERSION": _OLD_PROTOCOL,
+    "TLSV1_ALERT_INSUFFICIENT_SECURITY": _OLD_PROTOCOL,
+    "UNSAFE_LEGACY_RENEGOTIATION_DISABLED": _OLD_PROTOCOL,
+    "DH_KEY_TOO_SMALL": _OLD_PROTOCOL,
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": (
+        "The broker ended the TLS handshake",
+        "It wants a client certificate (client_cert, client_key), or shares no cipher with us",
+        True,
+    ),
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": (
+        "The broker wants a client certificate",
+        "Give client_cert and client_key",
+        True,
+    ),
+    "TLSV1_ALERT_UNKNOWN_CA": _CLIENT_CERTIFICATE_REFUSED,
+    "TLSV1_ALERT_ACCESS_DENIED": _CLIENT_CERTIFICATE_REFUSED,
+    "TLSV1_ALERT_DECRYPT_ERROR": _CLIENT_CERTIFICATE_REFUSED,
+    "SSLV3_ALERT_BAD_CERTIFICATE": _CLIENT_CERTIFICATE_REFUSED,
+    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": _CLIENT_CERTIFICATE_REFUSED,
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": _CLIENT_CERTIFICATE_REFUSED,
+    "SSLV3_ALERT_CERTIFICATE_REVOKED": _CLIENT_CERTIFICATE_REFUSED,
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": _CLIENT_CERTIFICATE_REFUSED,
+    "TLSV1_UNRECOGNIZED_NAME": (
+        "The broker does not know the host name it was asked for",
+        "Use the name the broker's certificate is for",
+        True,
+    ),
+    "UNEXPECTED_EOF_WHILE_READING": _CUT_OFF,
+}
+"""Message, advice and whether to latch, by OpenSSL's reason."""
+
+
+def _explain_tls(problem: ssl.SSLError, broker: BrokerAccess) -> Cause:
+    if isinstance(problem, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return Cause(Stage.TLS, *_CUT_OFF)
+    reason = (problem.reason or "").replace("SSL/TLS_ALERT", "SSLV3_ALERT")
+    if reason in _TLS_PROBLEMS:
+        return Cause(Stage.TLS, *_TLS_PROBLEMS[reason])
+    words = reason.replace("_", " ").lower() or "no reason given"
+    return Cause(
+        Stage.TLS,
+        f"The TLS handshake with {broker.address} failed ({words})",
+        "Check that the port speaks TLS, and the broker's TLS settings",
+    )
+
+
+def _explain_socket(problem: BaseException, broker: BrokerAccess, stage: Stage) -> Cause:
+    where = broker.address
+    if isinstance(problem, TimeoutError):
+        message, advice = _SILENCE[stage]
+        return Cause(stage, message.format(where=where), advice)
+    if isinstance(problem, ConnectionRefusedError):
+        return Cause(
+            Stage.TCP,
+            f"{where} refused the connection",
+            "Nothing listens on that port: check the port, and that the broker runs",
+        )
+    if isinstance(problem, PeerClosed | ConnectionError | BrokenPipeError):
+        verb = "closed" if isinstance(problem, PeerClosed) else "reset"
+        if stage is Stage.TLS:
+            return Cause(stage, *_CUT_OFF)
+        return Cause(stage, f"{where} {verb} the connection", _BROKEN_OFF[stage])
+    if isinstance(problem, OSError):
+        return _explain_unreachable(problem, broker, stage)
+    return Cause(
+        stage,
+        f"Something unforeseen happened ({type(problem).__name__})",
+        "Please report this with the steps that lead here",
+    )
+
+
+_SILENCE = {
+    Stage.DNS: (
+        "The name service gave no answer in time",
+        "Check this machine's network and its DNS settings",
+    ),
+    Stage.TCP: (
+        "{where} did not answer",
+        "A firewall drops the packets, or the host is down: check host, port and network",
+    ),
+    Stage.TLS: (
+        "{where} stopped answering during the TLS handshake",
+        "Check that this port speaks TLS and that the broker is healthy",
+    ),
+    Stage.CONNECT: (
+        "{where} accepts connections and says nothing",
+        "Check that this port speaks MQTT, with TLS or without; the broker may hang",
+    ),
+    Stage.SUBSCRIBE: (
+        "{where} did not answer the subscription",
+        "The broker may be overloaded; its log may say more",
+    ),
+    Stage.ROUND_TRIP: (
+        "The message did not come back",
+        "An access rule lets this user subscribe or publish in appearance only",
+    ),
+}
+"""What a time-out means, by the stage where it happens: message and advice."""
+
+_BROKEN_OFF = {
+    Stage.DNS: "Check this machine's network and its DNS settings",
+    Stage.TCP: "Something on the way or a limit of the broker rejects it: its log may say why",
+    Stage.CONNECT: "Check that this port speaks MQTT; the broker's log may say why",
+    Stage.SUBSCRIBE: (
+        "The broker does not accept this subscription, "
+        "or another client connected with the same client id: its log says which"
+    ),
+    Stage.ROUND_TRIP: "The broker does not accept this message; its log may say why",
+}
+
+
+def _explain_unreachable(problem: OSError, broker: BrokerAccess, stage: Stage) -> Cause:
+    match problem.errno:
+        case errno.ENETUNREACH:
+            message, advice = "No route leads to", "Check this machine's network and VPN"
+        case errno.EHOSTUNREACH | errno.EHOSTDOWN:
+            message, advice = "Nothing answers at", "Check the host, and the network in between"
+        case errno.EACCES | errno.EPERM:
+            message, advice = "This machine forbids connecting to", "Check its own firewall"
+        case errno.ETIMEDOUT:
+            return _explain_socket(TimeoutError(), broker, stage)
+        case _:
+            words = (problem.strerror or type(problem).__name__).lower()
+            return Cause(stage, f"Connecting to {broker.address} failed ({words})")
+    return Cause(stage, f"{message} {broker.address}", advice)

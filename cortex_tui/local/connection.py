@@ -1,0 +1,485 @@
+"""One product's connection to its broker: it connects, subscribes, and says how it is doing.
+
+Everything here runs on the network thread, but for `Connection._dial`, which blocks, and for
+`Connection.link`, an immutable snapshot that anybody may read.
+"""
+
+import logging
+import random
+import socket
+import ssl
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from cortex_tui import syntax
+from cortex_tui.diagnosis import Stage
+from cortex_tui.local.causes import Cause, PeerClosed, explain
+from cortex_tui.local.client import new_client, say_good_bye, session_options
+from cortex_tui.local.network import Network, Timer
+from cortex_tui.local.retries import retry_delay
+from cortex_tui.models import BrokerConfig, BrokerInfo, ConnectionState, RefusedFilter
+
+log = logging.getLogger(__name__)
+
+CONNACK_TIMEOUT = 10.0
+"""Seconds from CONNECT to CONNACK; paho itself would wait for the keep alive."""
+LONGEST_DELAY = 60.0
+"""Seconds before a retry, at most."""
+STABLE_AFTER = 30.0
+"""Seconds a connection must last before its end counts as a new trouble and not as the old one:
+two clients that take each other's session over would otherwise do so every second for ever."""
+UNSTABLE_TIMES = 2
+"""Connections that ended before they were stable, before the client id is suspected."""
+FILTERS_A_PACKET = 8
+"""The least that a known broker takes in one SUBSCRIBE."""
+MESSAGES_A_ROUND = 1_000
+"""Messages read from one connection before the others have their turn."""
+
+_VERSIONS = {MQTTProtocolVersion.MQTTv5: "5.0", MQTTProtocolVersion.MQTTv311: "3.1.1"}
+_UNSUPPORTED_VERSION = 1
+_KEEP_ALIVE_TIMEOUT = 141
+_UNSUBSCRIBED: dict[str, Any] = {"granted": frozenset(), "refused": (), "broker_info": None}
+"""What a link says while there is no connection."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a connection is to do: a configuration in a form that can be run."""
+
+    broker: BrokerConfig
+    """With the stored password filled in."""
+    client_id: str
+    version: int
+    """Of the configuration."""
+    qos: int
+    filters: frozenset[str]
+    """As the broker is sent them, `$share/` included."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """How a connection is doing."""
+
+    state: ConnectionState
+    updated_at: datetime
+    client_id: str | None = None
+    version: int | None = None
+    """Of the configuration it runs with; none while it does not run."""
+    attempt: int = 0
+    error: str | None = None
+    hint: str | None = None
+    next_attempt_at: datetime | None = None
+    last_connected_at: datetime | None = None
+    last_disconnected_at: datetime | None = None
+    broker_info: BrokerInfo | None = None
+    granted: frozenset[str] = frozenset()
+    refused: tuple[RefusedFilter, ...] = ()
+
+
+@dataclass(slots=True)
+class Arrival:
+    """A message as it came, not yet acknowledged."""
+
+    connection: "Connection"
+    message: MQTTMessage
+    at: datetime
+
+
+class Connection:
+    """Connects as its plan says until it is told to stop."""
+
+    def __init__(
+        self,
+        product_id: int,
+        network: Network,
+        arrivals: list[Arrival],
+        on_change: Callable[[int], None],
+    ) -> None:
+        """Messages are put into `arrivals`; `on_change` is told the product when `link` changes."""
+        self.product_id = product_id
+        self.link = Link(ConnectionState.DISABLED, datetime.now(UTC))
+        self._network = network
+        self._arrivals = arrivals
+        self._on_change = on_change
+        self._plan: Plan | None = None
+        self._client: Client | None = None
+        self._dialling: set[Client] = set()
+        """Clients whose socket belongs to a dialer; they are closed when they come back."""
+        self._protocol = MQTTProtocolVersion.MQTTv5
+        self._protocol_proven = False
+        self._failures = 0
+        self._cause: Cause | None = None
+        self._pending: dict[int, list[str]] = {}
+        self._session: tuple[str, str] | None = None
+        self._at_broker: set[str] = set()
+        self._retry: Timer | None = None
+        self._deadline: Timer | None = None
+        self._tick: Timer | None = None
+
+    # -- what it is told ----------------------------------------------------------------------
+
+    def start(self, plan: Plan) -> None:
+        """Connect anew as `plan` says, whatever it is doing now."""
+        self._hang_up()
+        self._protocol, self._protocol_proven = MQTTProtocolVersion.MQTTv5, False
+        self._plan = plan
+        self._failures = 0
+        self._set(client_id=plan.client_id, version=plan.version, attempt=0)
+        self._attempt()
+
+    def stop(self, state: ConnectionState, *, forget_session: bool = False) -> None:
+        """Disconnect and stay so, in `state`; with `forget_session` the broker's session ends."""
+        self._hang_up(forget_session=forget_session)
+        self._plan = None
+        self._set(state=state, version=None, attempt=0, error=None, hint=None)
+
+    def subscribe(self, filters: frozenset[str], qos: int) -> None:
+        """Listen to `filters` from now on: only the difference goes to the broker."""
+        if self._plan is None:
+            return
+        self._plan = replace(self._plan, filters=filters, qos=qos)
+        if self.link.state is ConnectionState.CONNECTED:
+            self._synchronise()
+
+    def acknowledge(self, arrivals: Iterable[Arrival]) -> None:
+        """Tell the broker that these messages of this connection are dealt with."""
+        client = self._client
+        if client is None:
+            return
+        for arrival in arrivals:
+            client.ack(arrival.message.mid, arrival.message.qos)
+        client.loop_write()
+        self._await_socket()
+
+    def interrupt(self, cause: Cause) -> None:
+        """Drop the connection because of trouble on this side; what is unacknowledged comes again
+        with the next one."""
+        self._hang_up()
+        self._failed(cause)
+
+    # -- connecting ---------------------------------------------------------------------------
+
+    def _attempt(self) -> None:
+        self._retry = None
+        self._set(
+            state=ConnectionState.CONNECTING, attempt=self.link.attempt + 1, next_attempt_at=None
+        )
+        self._dial_soon()
+
+    def _dial_soon(self) -> None:
+        assert self._plan is not None
+        self._cause = None
+        try:
+            client = self._client or self._new_client(self._plan)
+        except (OSError, ValueError) as error:
+            self._failed(explain(error, self._plan.broker))
+            return
+        self._client = client
+        self._dialling.add(client)
+        options = session_options(self._plan.broker, self._protocol)
+        self._network.dial(partial(self._dial, client, self._plan.broker, options))
+
+    def _dial(self, client: Client, broker: BrokerConfig, options: dict[str, Any]) -> None:
+        failure: Exception | None = None
+        try:
+            client.connect(broker.host, broker.port, broker.keep_alive, **options)
+        except Exception as error:
+            failure = error
+        self._network.call(partial(self._dialled, client, failure))
+
+    def _dialled(self, client: Client, failure: Exception | None) -> None:
+        self._dialling.discard(client)
+        if client is not self._client or self._plan is None:
+            self._close(client)
+        elif failure is not None:
+            self._failed(explain(failure, self._plan.broker))
+        else:
+            self._await_socket()
+            self._deadline = self._network.later(CONNACK_TIMEOUT, self._no_connack)
+            self._tick = self._network.later(1.0, self._every_second)
+
+    def _new_client(self, plan: Plan) -> Client:
+        client = new_client(plan.broker, plan.client_id, self._protocol)
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        client.on_socket_close = self._on_socket_close
+        return client
+
+    def _no_connack(self) -> None:
+        if self._falls_back():
+            self._fall_back()
+            return
+        self.interrupt(explain(TimeoutError(), self._running.broker, Stage.CONNECT))
+
+    # -- paho's callbacks ---------------------------------------------------------------------
+
+    def _on_connect(
+        self,
+        client: Client,
+        _userdata: Any,
+        flags: ConnectFlags,
+        reason: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
+        if client is not self._client:
+            return
+        if reason.is_failure:
+            # A disconnect follows, which knows less.
+            self._cause = explain(reason.value, self._running.broker)
+            return
+        plan = self._running
+        self._protocol_proven = True
+        session = (plan.broker.address, plan.client_id)
+        if not flags.session_present or session != self._session:
+            self._at_broker.clear()
+        self._session = session
+        self._cancel_timers(keep_tick=True)
+        self._set(
+            state=ConnectionState.CONNECTED,
+            attempt=0,
+            error=None,
+            hint=None,
+            last_connected_at=datetime.now(UTC),
+            broker_info=BrokerInfo(
+                version=_VERSIONS[self._protocol],
+                max_qos=getattr(properties, "MaximumQoS", 2),
+            ),
+        )
+        self._synchronise()
+
+    def _on_disconnect(
+        self,
+        client: Client,
+        _userdata: Any,
+        flags: DisconnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        if client is not self._client or self._plan is None:
+            return
+        connected = self.link.state is ConnectionState.CONNECTED
+        if not connected and self._falls_back():
+            self._fall_back()
+            return
+        if flags.is_disconnect_packet_from_server:
+            self._cause = explain(reason.value, self._plan.broker)
+        elif connected:
+            self._cause = self._lost(reason.value, self._plan)
+        self._failed(self._cause or explain(PeerClosed(), self._plan.broker, Stage.CONNECT))
+
+    def _falls_back(self) -> bool:
+        # A broker that knows only 3.1.1 says so, answers what paho calls a protocol error, just
+        # closes, or stalls. A real refusal in MQTT 5 is its last word.
+        refused_version = self._cause is None or self._cause.code == _UNSUPPORTED_VERSION
+        return (
+            self._protocol is MQTTProtocolVersion.MQTTv5
+            and not self._protocol_proven
+            and refused_version
+        )
+
+    def _fall_back(self) -> None:
+        self._hang_up()
+        self._protocol = MQTTProtocolVersion.MQTTv311
+        self._dial_soon()
+
+    def _on_subscribe(
+        self,
+        client: Client,
+        _userdata: Any,
+        mid: int,
+        reasons: list[ReasonCode],
+        _properties: Properties | None,
+    ) -> None:
+        filters = self._pending.pop(mid, [])
+        if client is not self._client:
+            return
+        granted, refused = set(self.link.granted), list(self.link.refused)
+        for each, reason in zip(filters, reasons, strict=False):
+            if each not in self._running.filters:
+                continue
+            if reason.is_failure:
+                refused.append(RefusedFilter(filter=each, reason=str(reason)))
+                self._at_broker.discard(each)
+            else:
+                granted.add(each)
+        self._set(granted=frozenset(granted), refused=tuple(refused))
+
+    def _on_message(self, client: Client, _userdata: Any, message: MQTTMessage) -> None:
+        if client is self._client:
+            self._arrivals.append(Arrival(self, message, datetime.now(UTC)))
+
+    def _on_socket_close(self, _client: Client, _userdata: Any, sock: Any) -> None:
+        self._network.unwatch(sock)
+
+    # -- while it runs ------------------------------------------------------------------------
+
+    def _ready(self, *, read: bool, write: bool) -> None:
+        client = self._client
+        if client is None:
+            return
+        try:
+            if write:
+                client.loop_write()
+            if read:
+                self._read(client)
+            self._await_socket()
+        except Exception as error:
+            log.exception("product %d: the connection failed on our side", self.product_id)
+            self.interrupt(explain(error, self._running.broker))
+
+    def _read(self, client: Client) -> None:
+        # paho reads one packet a call. TLS may hold decrypted bytes that no selector sees.
+        first = len(self._arrivals)
+        while (before := len(self._arrivals)) - first < MESSAGES_A_ROUND:
+            if client.loop_read() is not MQTTErrorCode.MQTT_ERR_SUCCESS:
+                return
+            sock = client.socket()
+            waiting = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+            if len(self._arrivals) == before and not waiting:
+                return
+
+    def _await_socket(self) -> None:
+        if self._client is not None and (sock := self._client.socket()) is not None:
+            self._network.watch(_real(sock), self._ready, write=self._client.want_write())
+
+    def _every_second(self) -> None:
+        # paho sends its pings, and misses their answers, only when it is asked.
+        if self._client is not None and self._client.socket() is not None:
+            self._tick = self._network.later(1.0, self._every_second)
+            self._client.loop_misc()
+            self._await_socket()
+
+    def _synchronise(self) -> None:
+        """Make the broker's subscriptions those of the plan."""
+        client, plan = self._client, self._running
+        assert client is not None
+        known = self._at_broker | {each.filter for each in self.link.refused}
+        surplus, missing = self._at_broker - plan.filters, sorted(plan.filters - known)
+        too_long = [each for each in missing if len(each.encode()) > syntax.MAX_STRING_BYTES]
+        missing = [each for each in missing if each not in too_long]
+        for some in _chunks(sorted(surplus)):
+            client.unsubscribe(some)
+        for some in _chunks(missing):
+            _, mid = client.subscribe(
+                [(each, SubscribeOptions(qos=plan.qos)) for each in some]
+                if self._protocol is MQTTProtocolVersion.MQTTv5
+                else [(each, plan.qos) for each in some]
+            )
+            if mid is not None:
+                self._pending[mid] = some
+        self._at_broker = (self._at_broker & plan.filters) | set(missing)
+        self._set(
+            granted=self.link.granted & plan.filters,
+            refused=(
+                *(each for each in self.link.refused if each.filter in plan.filters),
+                *(
+                    RefusedFilter(filter=each, reason="Longer than MQTT allows")
+                    for each in too_long
+                ),
+            ),
+        )
+        client.loop_write()
+        self._await_socket()
+
+    # -- ending -------------------------------------------------------------------------------
+
+    def _failed(self, cause: Cause) -> None:
+        self._cancel_timers()
+        self._pending.clear()
+        now = datetime.now(UTC)
+        was_connected = self.link.state is ConnectionState.CONNECTED
+        if was_connected and self.link.last_connected_at is not None:
+            stable = (now - self.link.last_connected_at).total_seconds() >= STABLE_AFTER
+            self._failures = 0 if stable else self._failures
+        self._failures += 1
+        ended = {"last_disconnected_at": now} if was_connected else {}
+        code = "" if cause.code is None else f" (code {cause.code})"
+        wrong: dict[str, Any] = {
+            "error": f"{cause.message}{code}",
+            "hint": cause.advice,
+            **_UNSUBSCRIBED,
+        }
+        if cause.latch:
+            self._set(state=ConnectionState.LATCHED, **wrong, **ended)
+            return
+        chance = random.random()  # noqa: S311 - no secret
+        delay = retry_delay(self._failures - 1, chance, longest=LONGEST_DELAY)
+        self._retry = self._network.later(delay, self._attempt)
+        next_attempt = now + timedelta(seconds=delay)
+        self._set(state=ConnectionState.RETRYING, next_attempt_at=next_attempt, **wrong, **ended)
+
+    def _lost(self, reason: int, plan: Plan) -> Cause:
+        where = plan.broker.address
+        if reason == _KEEP_ALIVE_TIMEOUT:
+            message = f"Connection lost: {where} no longer answers"
+            return Cause(Stage.CONNECT, message, "Check the network between here and the broker")
+        message = f"Connection lost: {where} closed the connection"
+        if self._failures >= UNSTABLE_TIMES:
+            # MQTT 3.1.1 has no word for a session that was taken over, and not every broker
+            # sends the one of MQTT 5 (142).
+            return Cause(
+                Stage.CONNECT,
+                f"{message}, again soon after it was made",
+                f"Another client may use the client id {plan.client_id!r}: give each its own",
+            )
+        return Cause(Stage.CONNECT, message, "The broker's log may say why")
+
+    def _hang_up(self, *, forget_session: bool = False) -> None:
+        self._cancel_timers()
+        self._pending.clear()
+        client, self._client = self._client, None
+        if client is not None and client not in self._dialling:
+            self._close(client, forget_session=forget_session)
+        if self.link.state is ConnectionState.CONNECTED:
+            self.link = replace(self.link, last_disconnected_at=datetime.now(UTC))
+        self.link = replace(self.link, next_attempt_at=None, **_UNSUBSCRIBED)
+
+    def _close(self, client: Client, *, forget_session: bool = False) -> None:
+        if client.socket() is None:
+            return
+        client.on_disconnect = None
+        if client.is_connected():
+            say_good_bye(client, forget_session=forget_session)
+        # No good-bye where the broker does not read, nor before CONNACK: with it would go the
+        # CONNECT that still waits, which takes the session over from the next connection.
+        if (sock := client.socket()) is not None:
+            self._network.unwatch(_real(sock))
+            client.on_socket_close = None  # paho would tell it once more, whenever it is collected
+            sock.close()
+
+    def _cancel_timers(self, *, keep_tick: bool = False) -> None:
+        for timer in (self._retry, self._deadline, None if keep_tick else self._tick):
+            if timer is not None:
+                timer.cancel()
+
+    @property
+    def _running(self) -> Plan:
+        assert self._plan is not None
+        return self._plan
+
+    def _set(self, **changes: Any) -> None:
+        self.link = replace(self.link, **changes, updated_at=datetime.now(UTC))
+        self._on_change(self.product_id)
+
+
+def _real(sock: Any) -> socket.socket:
+    assert isinstance(sock, socket.socket)
+    return sock
+
+
+def _chunks(filters: list[str]) -> Iterable[list[str]]:
+    return (
+        filters[start : start + FILTERS_A_PACKET]
+        for start in range(0, len(filters), FILTERS_A_PACKET)
+    )

@@ -1,0 +1,91 @@
+"""E-mails from a folder of templates: `NAME.subject.txt`, `NAME.txt` and, if wanted, `NAME.html`.
+
+They are Jinja2, in its sandbox. A template knows the payload's top-level keys, `event` (as
+conditions do) and the action's `params`; HTML is escaped. A name the event does not have is an
+error, as it is in `{{path}}`.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+MAX_MAIL = 1_048_576
+"""Characters in a rendered part."""
+
+
+class MailError(Exception):
+    """An e-mail that cannot be written, and why."""
+
+
+@dataclass(frozen=True)
+class Mail:
+    """What an e-mail says."""
+
+    subject: str
+    text: str
+    html: str | None = None
+
+
+class MailTemplates:
+    """The templates in a folder; a change to a file counts from the next e-mail on."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._environment = ImmutableSandboxedEnvironment(
+            loader=FileSystemLoader(folder),
+            autoescape=lambda name: name is not None and name.endswith(".html"),
+            undefined=StrictUndefined,
+        )
+
+    def render(self, name: str, payload: Any, params: dict[str, Any]) -> Mail:
+        """The e-mail of that name for an event. Raises `MailError`."""
+        own = payload if isinstance(payload, dict) else {}
+        event = own["event"] if isinstance(own.get("event"), dict) else payload
+        names = {"params": params, **own, "event": event}
+        html = f"{name}.html"
+        return Mail(
+            # A subject is one line, whatever the event puts into it.
+            subject=" ".join(self._render(f"{name}.subject.txt", names).split()),
+            text=self._render(f"{name}.txt", names),
+            html=self._render(html, names) if (self._folder / html).is_file() else None,
+        )
+
+    def _render(self, file: str, names: dict[str, Any]) -> str:
+        try:
+            rendered = self._environment.get_template(file).render(names)
+        except TemplateNotFound as error:
+            raise MailError(f"there is no {error.name} in {self._folder}") from None
+        except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise MailError(f"{file}: {error}") from None
+        if len(rendered) > MAX_MAIL:
+            raise MailError(f"{file}: the e-mail is longer than {MAX_MAIL:,} characters")
+        return rendered
+
+
+def message(
+    mail: Mail, *, sender: Address, recipients: list[Address], key: str, created_at: float
+) -> EmailMessage:
+    """`mail` as it is sent. An e-mail that goes out twice has the same Message-ID both times, which
+    is made of its idempotency key (RFC 5322 §3.6.4). Raises `MailError`."""
+    made = EmailMessage(policy=SMTP)
+    try:
+        made["From"] = sender
+        made["To"] = recipients
+        made["Subject"] = mail.subject
+        made["Date"] = format_datetime(datetime.fromtimestamp(created_at, UTC))
+        made["Message-ID"] = f"<{key}@{sender.domain}>"
+        made["Auto-Submitted"] = "auto-generated"  # RFC 3834 §5: no answer from a robot
+        made.set_content(mail.text)
+        if mail.html is not None:
+            made.add_alternative(mail.html, subtype="html")
+    except ValueError as error:
+        raise MailError(f"the e-mail cannot be written: {error}") from None
+    return made

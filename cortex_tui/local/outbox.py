@@ -1,0 +1,351 @@
+"""The durable outbox: every action that an event set off, until long after it is done.
+
+A job is added in the transaction that commits its event, so neither is ever there without the
+other. Everything that then happens to it is one transaction too, and counts in the stats of its
+subscription exactly once. Methods block, and may be called from any thread but the UI's.
+"""
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import orjson
+from sqlite_utils import Database
+
+from cortex_tui.local.actions import CompiledAction, target_name
+from cortex_tui.local.store import Row, Store
+from cortex_tui.models import STORED, Job, JobState, wire_time
+
+log = logging.getLogger(__name__)
+
+MAX_PENDING = 100_000
+"""Jobs that may wait; then no more events are taken, and the brokers keep them."""
+MAX_KEPT, MAX_KEPT_BYTES = 10_000, 64 * 1_048_576
+"""Finished jobs that are kept; the oldest go first."""
+MAX_DEAD, MAX_DEAD_BYTES = 10_000, 256 * 1_048_576
+"""Dead letters that are kept; the oldest go first."""
+MAX_FAILURES = 50
+"""Failures that a job remembers; the oldest go first."""
+PRUNED_AT_ONCE = 20_000
+"""Jobs deleted in one transaction, so that no event waits for long."""
+
+_CHOSEN = (
+    "product_id = ? AND id = COALESCE(?, id) AND subscription_id = COALESCE(?, subscription_id)"
+)
+
+
+class NewJob(NamedTuple):
+    """A row of the outbox, but for what every new one has in common."""
+
+    key: str
+    product_id: int
+    subscription_id: int
+    target: str
+    action: bytes
+    content: bytes | None
+    event: bytes | None
+    state: str
+    failures: str
+    created_at: float
+    due_at: float | None
+    finished_at: float | None
+
+
+def new_job(
+    action: CompiledAction,
+    payload: Any,
+    *,
+    event: bytes,
+    key: str,
+    product_id: int,
+    subscription_id: int,
+    now: float,
+) -> NewJob:
+    """What an event makes of an action whose condition holds; `payload` is `event` decoded, and
+    `key` its idempotency key."""
+    prepared = action.prepare(payload)
+    pending = prepared.state is JobState.PENDING
+    failures = "[]" if prepared.problem is None else json.dumps([_failure(now, prepared.problem)])
+    return NewJob(
+        key,
+        product_id,
+        subscription_id,
+        target_name(action.type, product_id),
+        action.source,
+        prepared.content,
+        # What was only to be recorded is complete; the history keeps its event.
+        None if action.type == "record" and prepared.state is JobState.RECORDED else event,
+        prepared.state.value,
+        failures,
+        now,
+        now if pending else None,
+        None if pending else now,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A job that is being attempted."""
+
+    id: int
+    key: str
+    product_id: int
+    subscription_id: int
+    target: str
+    action: bytes
+    content: bytes | None
+    event: bytes | None
+    attempts: int
+    """This one included."""
+    failures: str
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a claim: `due_at` is for one that goes back to pending."""
+
+    claim: Claim
+    state: JobState
+    reason: str | None = None
+    """What went wrong; of a job that is done, or recorded after all, what should be known."""
+    due_at: float | None = None
+    content: bytes | None = None
+    """The rendered fields, where the claim had none."""
+
+
+class Outbox:
+    """The jobs of one orchestrator."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.full = False
+        """Whether `MAX_PENDING` jobs wait; as of the last `prune`."""
+        self._changed = True
+        """Whether there may be something to prune."""
+
+    def add(self, db: Database, jobs: Collection[NewJob]) -> None:
+        """Add jobs within a transaction of the caller's, and count those that are final."""
+        places = ", ".join("?" * len(NewJob._fields))
+        db.conn.executemany(
+            f"INSERT INTO outbox ({', '.join(NewJob._fields)}) VALUES ({places})",  # noqa: S608
+            jobs,
+        )
+        _count(db, [(job.subscription_id, JobState(job.state)) for job in jobs])
+        self._changed = True
+
+    # -- attempts -----------------------------------------------------------------------------
+
+    def recover(self) -> list[str]:
+        """Put back what was running when the process ended, and name the targets that jobs wait
+        for."""
+        with self._store.writing() as db:
+            db.conn.execute("UPDATE outbox SET state = 'pending' WHERE state = 'running'")
+            rows = db.conn.execute("SELECT DISTINCT target FROM outbox WHERE state = 'pending'")
+            return [target for (target,) in rows]
+
+    def turn(
+        self, verdicts: Iterable[Verdict], wanted: Mapping[str, int], now: float
+    ) -> tuple[list[Claim], float | None]:
+        """Settle attempts that ended, and claim jobs that are due: by target at most as many as
+        `wanted`, the longest due first. Also tells when the next job is due for a target that takes
+        more."""
+        with self._store.writing() as db:
+            self._settle(db, list(verdicts), now)
+            claims: list[Claim] = []
+            due: list[float] = []
+            for target, limit in wanted.items():
+                claimed = _claim(db, target, limit, now)
+                claims += claimed
+                if len(claimed) == limit:
+                    continue
+                (next_due,) = db.conn.execute(
+                    "SELECT MIN(due_at) FROM outbox WHERE state = 'pending' AND target = ?",
+                    (target,),
+                ).fetchone()
+                if next_due is not None:
+                    due.append(next_due)
+        return claims, min(due, default=None)
+
+    def _settle(self, db: Database, verdicts: list[Verdict], now: float) -> None:
+        db.conn.executemany(
+            """UPDATE outbox SET state = ?, failures = ?, due_at = ?, finished_at = ?,
+                content = COALESCE(?, content) WHERE id = ?""",
+            [
+                (
+                    verdict.state.value,
+                    _with_failure(verdict, now),
+                    verdict.due_at,
+                    None if verdict.state is JobState.PENDING else now,
+                    verdict.content,
+                    verdict.claim.id,
+                )
+                for verdict in verdicts
+            ],
+        )
+        _count(db, [(verdict.claim.subscription_id, verdict.state) for verdict in verdicts])
+        self._changed = True
+
+    # -- what a person does -------------------------------------------------------------------
+
+    def retry(
+        self,
+        product_id: int,
+        now: float,
+        *,
+        job_id: int | None = None,
+        subscription_id: int | None = None,
+    ) -> list[str]:
+        """Attempt dead letters anew: one, those of a subscription, or all of the product. Returns
+        the target of each."""
+        with self._store.writing() as db:
+            rows = db.conn.execute(
+                f"""UPDATE outbox SET state = 'pending', attempts = 0, finished_at = NULL,
+                    due_at = ? WHERE state = 'dead' AND {_CHOSEN} RETURNING target""",  # noqa: S608
+                (now, product_id, job_id, subscription_id),
+            )
+            return [target for (target,) in rows]
+
+    def discard(
+        self, product_id: int, *, job_id: int | None = None, subscription_id: int | None = None
+    ) -> int:
+        """Delete jobs that wait or are dead, chosen as for `retry`. Returns how many."""
+        with self._store.writing() as db:
+            return db.conn.execute(
+                f"DELETE FROM outbox WHERE state IN ('dead', 'pending') AND {_CHOSEN}",  # noqa: S608
+                (product_id, job_id, subscription_id),
+            ).rowcount
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def jobs(
+        self,
+        product_id: int,
+        *,
+        states: Collection[JobState] = tuple(JobState),
+        subscription_id: int | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> list[Job]:
+        """The newest jobs of a product; `before` is the id of the last one of the page before."""
+        rows = self._store.rows(
+            """SELECT * FROM outbox WHERE product_id = ? AND id < COALESCE(?, id + 1)
+                AND subscription_id = COALESCE(?, subscription_id)
+                AND state IN (SELECT value FROM json_each(?)) ORDER BY id DESC LIMIT ?""",
+            product_id,
+            before,
+            subscription_id,
+            json.dumps(list(states)),
+            limit,
+        )
+        return [_job(row) for row in rows]
+
+    def counts(self, product_id: int) -> dict[JobState, int]:
+        """How many jobs of a product are kept, by state."""
+        rows = self._store.rows(
+            "SELECT state, COUNT(*) AS jobs FROM outbox WHERE product_id = ? GROUP BY state",
+            product_id,
+        )
+        found = {JobState(row["state"]): row["jobs"] for row in rows}
+        return {state: found.get(state, 0) for state in JobState}
+
+    # -- limits -------------------------------------------------------------------------------
+
+    def prune(self) -> None:
+        """Keep to the limits, and see whether there is room for more."""
+        if not self._changed and not self.full:
+            return
+        self._changed = False
+        self._keep(("done", "recorded"), MAX_KEPT, MAX_KEPT_BYTES)
+        if dropped := self._keep(("dead",), MAX_DEAD, MAX_DEAD_BYTES):
+            log.warning("%d dead letters were dropped: the oldest, over the limit", dropped)
+        [row] = self._store.rows("SELECT COUNT(*) AS jobs FROM outbox WHERE state = 'pending'")
+        self.full = row["jobs"] >= MAX_PENDING
+
+    def _keep(self, states: tuple[str, ...], jobs: int, size: int) -> int:
+        """Delete all but the newest jobs in `states`, a part at a time; returns how many went."""
+        chosen = json.dumps(states)
+        [row] = self._store.rows(
+            """SELECT MIN(id) AS oldest FROM (
+                SELECT id, ROW_NUMBER() OVER newest AS place,
+                    SUM(COALESCE(LENGTH(event), 0) + COALESCE(LENGTH(content), 0)
+                        + LENGTH(action)) OVER newest AS size
+                FROM outbox WHERE state IN (SELECT value FROM json_each(?))
+                WINDOW newest AS (ORDER BY id DESC)
+            ) WHERE place <= ? AND size <= ?""",
+            chosen,
+            jobs,
+            size,
+        )
+        deleted = 0
+        while row["oldest"] is not None:
+            with self._store.writing() as db:
+                part = db.conn.execute(
+                    """DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE id < ?
+                        AND state IN (SELECT value FROM json_each(?)) LIMIT ?)""",
+                    (row["oldest"], chosen, PRUNED_AT_ONCE),
+                ).rowcount
+            deleted += part
+            if part < PRUNED_AT_ONCE:
+                break
+        return deleted
+
+
+def _claim(db: Database, target: str, limit: int, now: float) -> list[Claim]:
+    rows = db.conn.execute(
+        """UPDATE outbox SET state = 'running', attempts = attempts + 1
+        WHERE id IN (SELECT id FROM outbox WHERE state = 'pending' AND target = ? AND due_at <= ?
+            ORDER BY due_at LIMIT ?)
+        RETURNING id, key, product_id, subscription_id, target, action, content, event, attempts,
+            failures, created_at""",
+        (target, now, limit),
+    )
+    return [Claim(*row) for row in rows]
+
+
+def _count(db: Database, ended: Iterable[tuple[int, JobState]]) -> None:
+    """Add final states to the stats of their subscriptions (API reference §4)."""
+    executed, failed = Counter[int](), Counter[int]()
+    for subscription_id, state in ended:
+        if state in (JobState.DONE, JobState.RECORDED):
+            executed[subscription_id] += 1
+        elif state is JobState.DEAD:
+            failed[subscription_id] += 1
+    db.conn.executemany(
+        """UPDATE subscriptions SET actions_executed = actions_executed + ?,
+            actions_failed = actions_failed + ? WHERE id = ?""",
+        [(executed[each], failed[each], each) for each in executed.keys() | failed.keys()],
+    )
+
+
+def _with_failure(verdict: Verdict, now: float) -> str:
+    if verdict.reason is None:
+        return verdict.claim.failures
+    failures = [*json.loads(verdict.claim.failures), _failure(now, verdict.reason)]
+    return json.dumps(failures[-MAX_FAILURES:])
+
+
+def _failure(now: float, reason: str) -> dict[str, str]:
+    return {"at": wire_time(datetime.fromtimestamp(now, UTC)), "reason": reason}
+
+
+def _job(row: Row) -> Job:
+    times = {
+        name: None if row[name] is None else datetime.fromtimestamp(row[name], UTC)
+        for name in ("created_at", "due_at", "finished_at")
+    }
+    return Job.model_validate(
+        {
+            **row,
+            **times,
+            "action": orjson.loads(row["action"]),
+            "content": None if row["content"] is None else orjson.loads(row["content"]),
+            "event": None if row["event"] is None else row["event"].decode(errors="replace"),
+            "failures": json.loads(row["failures"]),
+        },
+        context=STORED,
+    )

@@ -1,0 +1,411 @@
+"""What an orchestrator keeps: SQLite through sqlite-utils, in WAL mode.
+
+One connection writes and one reads, each behind its own lock, so that readers never wait for a
+commit. Every method blocks and may be called from any thread but the UI's. Every write is one
+`BEGIN IMMEDIATE` transaction: a deferred one that reads first fails at once against another writer,
+whatever the time-out.
+"""
+
+import json
+import os
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import SecretStr
+from sqlite_utils import Database
+
+from cortex_tui.backend import BackendError, Conflict, FieldProblem, Invalid, NotFound, Stale
+from cortex_tui.local.schema import migrations
+from cortex_tui.local.vault import Vault
+from cortex_tui.models import (
+    MASK,
+    STORED,
+    ConfigDraft,
+    MqttConfig,
+    Product,
+    ProductChange,
+    ProductDraft,
+    Subscription,
+    SubscriptionChange,
+    SubscriptionDraft,
+    SubscriptionStats,
+    TopicsConfig,
+    wire_time,
+)
+from cortex_tui.topics import effective_topic
+
+Durability = Literal["full", "normal"]
+Row = dict[str, Any]
+
+CONFIG_HISTORY_LIMIT = 100
+"""Versions of a configuration that are kept."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """Messages that came in one batch, and when the last of them did."""
+
+    messages: int
+    last_at: datetime
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A product with what a list shows of it."""
+
+    product: Product
+    config: MqttConfig | None
+    messages_received: int
+    last_message_at: datetime | None
+    subscriptions_total: int
+    subscriptions_enabled: int
+
+
+class Store:
+    """The database of one orchestrator."""
+
+    def __init__(self, path: Path, vault: Vault, durability: Durability = "full") -> None:
+        """Open `path`, made where it is missing, and migrate it.
+
+        With `durability` "normal" a power cut may undo the last commits; the death of the process
+        alone never does. Raises `BackendError` where the file is no database of ours.
+        """
+        self._vault = vault
+        self._writer_lock = threading.Lock()
+        self._reader_lock = threading.Lock()
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            self._writer = _connect(path)
+            self._writer.conn.execute("PRAGMA journal_mode = WAL")
+            self._writer.conn.execute(f"PRAGMA synchronous = {durability.upper()}")
+            migrations.apply(self._writer)
+            self._reader = _connect(path)
+            self.instance_id = self._keep_setting("instance_id", secrets.token_hex(3))
+        except (sqlite3.DatabaseError, OSError) as error:
+            raise BackendError(
+                f"{path} cannot be used as a database: {error}",
+                "Check the path and its permissions, or choose another file with --db.",
+            ) from error
+
+    def close(self) -> None:
+        """Close both connections; the file needs no other care."""
+        with self._writer_lock, self._reader_lock:
+            self._writer.close()
+            self._reader.close()
+
+    # -- products -----------------------------------------------------------------------------
+
+    def products(self) -> list[Product]:
+        """Every product, by id."""
+        return [_product(row) for row in self.rows("SELECT * FROM products ORDER BY id")]
+
+    def product(self, product_id: int) -> Product:
+        """Raises `NotFound`."""
+        for row in self.rows("SELECT * FROM products WHERE id = ?", product_id):
+            return _product(row)
+        raise NotFound("Product not found")
+
+    def overviews(self, product_ids: Iterable[int] | None = None) -> list[Overview]:
+        """Products as a list shows them: those asked for that exist, or all."""
+        chosen = "1" if product_ids is None else "p.id IN (SELECT value FROM json_each(?))"
+        arguments = () if product_ids is None else (json.dumps(list(product_ids)),)
+        rows = self.rows(
+            f"""SELECT p.*, c.id AS config_id, c.version, c.broker, c.topics, c.created_at AS
+                config_created_at, c.updated_at AS config_updated_at, c.password IS NOT NULL AS
+                has_password, COUNT(s.id) AS total, COALESCE(SUM(s.enabled), 0) AS on_count
+            FROM products p LEFT JOIN configs c ON c.product_id = p.id
+                LEFT JOIN subscriptions s ON s.product_id = p.id
+            WHERE {chosen} GROUP BY p.id ORDER BY p.id""",  # noqa: S608 - no outside text in it
+            *arguments,
+        )
+        return [
+            Overview(
+                product=_product(row),
+                config=None if row["config_id"] is None else _config(row),
+                messages_received=row["messages_received"],
+                last_message_at=_time(row["last_message_at"]),
+                subscriptions_total=row["total"],
+                subscriptions_enabled=row["on_count"],
+            )
+            for row in rows
+        ]
+
+    def overview(self, product_id: int) -> Overview:
+        """Raises `NotFound`."""
+        for found in self.overviews([product_id]):
+            return found
+        raise NotFound("Product not found")
+
+    def create_product(self, draft: ProductDraft) -> Product:
+        """Raises `Conflict` where the name is taken."""
+        now = _now()
+        with self.writing("a product of that name exists already") as db:
+            product_id = _insert(
+                db, "products", {**draft.model_dump(), "created_at": now, "updated_at": now}
+            )
+        return self.product(product_id)
+
+    def update_product(self, product_id: int, change: ProductChange) -> Product:
+        """Raises `NotFound`, and `Conflict` where the name is taken."""
+        with self.writing("a product of that name exists already") as db:
+            _product_must_exist(db, product_id)
+            values = change.model_dump(exclude_unset=True)
+            db.table("products").update(product_id, {**values, "updated_at": _now()})
+        return self.product(product_id)
+
+    def delete_product(self, product_id: int) -> None:
+        """Raises `NotFound`."""
+        with self.writing() as db:
+            _product_must_exist(db, product_id)
+            db.table("products").delete(product_id)
+
+    # -- configurations -----------------------------------------------------------------------
+
+    def config(self, product_id: int) -> MqttConfig | None:
+        """None where the product is not configured. Raises `NotFound` where there is none."""
+        return self.overview(product_id).config
+
+    def password(self, product_id: int) -> SecretStr | None:
+        """The stored password, decrypted. Raises `VaultError` where the key does not fit."""
+        for row in self.rows("SELECT password FROM configs WHERE product_id = ?", product_id):
+            return None if row["password"] is None else self._vault.decrypt(row["password"])
+        return None
+
+    def save_config(
+        self, product_id: int, draft: ConfigDraft, if_version: int | None = None
+    ) -> MqttConfig:
+        """Keep `draft` as the next version, and the versions before it as history.
+
+        Raises `NotFound`, and `Stale` where `if_version` is not the stored version.
+        """
+        now = _now()
+        values: Row = {
+            "broker": draft.broker.model_dump_json(exclude={"password"}),
+            "topics": draft.topics.model_dump_json(),
+            "updated_at": now,
+        }
+        if draft.broker.username is None:
+            values["password"] = None
+        elif draft.broker.new_password is not None:
+            values["password"] = self._vault.encrypt(draft.broker.new_password)
+        with self.writing() as db:
+            _product_must_exist(db, product_id)
+            configs = db.table("configs")
+            known = list(configs.rows_where("product_id = ?", (product_id,)))
+            version = known[0]["version"] if known else 0
+            if if_version is not None and if_version != version:
+                raise Stale(
+                    "the configuration was changed by somebody else meanwhile",
+                    "Load it again, and apply your change to the newer one.",
+                )
+            values["version"] = version + 1
+            if known:
+                config_id = known[0]["id"]
+                configs.update(config_id, values)
+            else:
+                fixed = {"product_id": product_id, "created_at": now}
+                config_id = _insert(db, "configs", {**fixed, **values})
+            db.execute(
+                """INSERT INTO config_history (config_id, version, broker, topics, password,
+                    saved_at) SELECT id, version, broker, topics, password, updated_at
+                FROM configs WHERE id = ?""",
+                (config_id,),
+            )
+            db.table("config_history").delete_where(
+                "config_id = ? AND version <= ?", (config_id, version + 1 - CONFIG_HISTORY_LIMIT)
+            )
+        saved = self.config(product_id)
+        assert saved is not None
+        return saved
+
+    # -- subscriptions ------------------------------------------------------------------------
+
+    def subscriptions(
+        self, product_id: int, topics: TopicsConfig | None = None
+    ) -> list[Subscription]:
+        """A product's subscriptions, by id, with their topics by `topics`, or by the stored
+        configuration. Raises `NotFound`."""
+        topics = topics or self._topics(self.overview(product_id))
+        rows = self.rows("SELECT * FROM subscriptions WHERE product_id = ? ORDER BY id", product_id)
+        return [_subscription(row, topics) for row in rows]
+
+    def subscription(self, product_id: int, subscription_id: int) -> Subscription:
+        """Raises `NotFound`."""
+        topics = self._topics(self.overview(product_id))
+        for row in self.rows(
+            "SELECT * FROM subscriptions WHERE product_id = ? AND id = ?",
+            product_id,
+            subscription_id,
+        ):
+            return _subscription(row, topics)
+        raise NotFound("Subscription not found")
+
+    def create_subscription(self, product_id: int, draft: SubscriptionDraft) -> Subscription:
+        """Raises `NotFound`, and `Conflict` where the product has one of that name."""
+        now = _now()
+        with self.writing("a subscription of that name exists already") as db:
+            _product_must_exist(db, product_id)
+            subscription_id = _insert(
+                db,
+                "subscriptions",
+                {
+                    **_subscription_values(draft.model_dump(mode="json")),
+                    "product_id": product_id,
+                    "created_at": now,
+                    "updated_at": now,
+                },
+            )
+        return self.subscription(product_id, subscription_id)
+
+    def update_subscription(
+        self, product_id: int, subscription_id: int, change: SubscriptionChange
+    ) -> Subscription:
+        """Raises `NotFound`, `Conflict` where the name is taken, and `Invalid` where the change
+        leaves both a topic and an application id."""
+        values = change.model_dump(mode="json", exclude_unset=True)
+        with self.writing("a subscription of that name exists already") as db:
+            _subscription_must_exist(db, product_id, subscription_id)
+            table = db.table("subscriptions")
+            after = {**table.get(subscription_id), **values}
+            if after["topic"] is not None and after["application_id"] is not None:
+                raise Invalid([_two_topics("topic" if "topic" in values else "application_id")])
+            table.update(subscription_id, {**_subscription_values(values), "updated_at": _now()})
+        return self.subscription(product_id, subscription_id)
+
+    def delete_subscription(self, product_id: int, subscription_id: int) -> None:
+        """Raises `NotFound`."""
+        with self.writing() as db:
+            _subscription_must_exist(db, product_id, subscription_id)
+            db.table("subscriptions").delete(subscription_id)
+
+    # -- counters -----------------------------------------------------------------------------
+
+    def count(self, products: Mapping[int, Count], subscriptions: Mapping[int, Count]) -> None:
+        """Add one batch of messages to the counters, in one transaction."""
+        with self.writing() as db:
+            for table, counts in (("products", products), ("subscriptions", subscriptions)):
+                db.conn.executemany(
+                    f"UPDATE {table} SET messages_received = messages_received + ?, "  # noqa: S608
+                    "last_message_at = ? WHERE id = ?",
+                    [
+                        (count.messages, wire_time(count.last_at), row_id)
+                        for row_id, count in counts.items()
+                    ],
+                )
+
+    # -- below --------------------------------------------------------------------------------
+
+    @contextmanager
+    def writing(self, taken: str = "the name is taken") -> Iterator[Database]:
+        """The writer's connection in a transaction; `taken` is the message of a `Conflict`."""
+        with self._writer_lock:
+            self._writer.conn.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+            except sqlite3.IntegrityError as error:
+                self._writer.conn.execute("ROLLBACK")
+                raise Conflict(taken, "Choose another name.") from error
+            except BaseException:
+                self._writer.conn.execute("ROLLBACK")
+                raise
+            self._writer.conn.execute("COMMIT")
+
+    def rows(self, sql: str, *arguments: object) -> list[Row]:
+        """What a query finds, over the reader's connection."""
+        with self._reader_lock:
+            return list(self._reader.query(sql, arguments))
+
+    def _keep_setting(self, name: str, default: str) -> str:
+        with self.writing() as db:
+            table = db.table("settings")
+            table.insert({"name": name, "value": default}, ignore=True)
+            return str(table.get(name)["value"])
+
+    def _topics(self, overview: Overview) -> TopicsConfig:
+        return overview.config.topics if overview.config else TopicsConfig()
+
+
+def _connect(path: Path) -> Database:
+    connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    connection.execute("PRAGMA foreign_keys = ON")
+    return Database(connection)
+
+
+def _insert(db: Database, table: str, row: Row) -> int:
+    row_id = db.table(table).insert(row).last_pk
+    assert isinstance(row_id, int)
+    return row_id
+
+
+def _product_must_exist(db: Database, product_id: int) -> None:
+    if not db.table("products").count_where("id = ?", (product_id,)):
+        raise NotFound("Product not found")
+
+
+def _subscription_must_exist(db: Database, product_id: int, subscription_id: int) -> None:
+    _product_must_exist(db, product_id)
+    where = "id = ? AND product_id = ?"
+    if not db.table("subscriptions").count_where(where, (subscription_id, product_id)):
+        raise NotFound("Subscription not found")
+
+
+def _now() -> str:
+    return wire_time(datetime.now(UTC))
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def _product(row: Row) -> Product:
+    return Product.model_validate(row, context=STORED)
+
+
+def _config(row: Row) -> MqttConfig:
+    secret = MASK if row["has_password"] else None
+    return MqttConfig.model_validate(
+        {
+            "id": row["config_id"],
+            "product_id": row["id"],
+            "version": row["version"],
+            "broker": {**json.loads(row["broker"]), "password": secret},
+            "topics": json.loads(row["topics"]),
+            "created_at": row["config_created_at"],
+            "updated_at": row["config_updated_at"],
+        },
+        context=STORED,
+    )
+
+
+def _subscription(row: Row, topics: TopicsConfig) -> Subscription:
+    return Subscription.model_validate(
+        {
+            **row,
+            "topic": effective_topic(
+                topics, topic=row["topic"], application_id=row["application_id"]
+            ),
+            "derived": row["topic"] is None,
+            "actions": json.loads(row["actions"]),
+            "stats": {name: row[name] for name in SubscriptionStats.model_fields},
+        },
+        context=STORED,
+    )
+
+
+def _subscription_values(dumped: Row) -> Row:
+    if "actions" in dumped:
+        return {**dumped, "actions": json.dumps(dumped["actions"])}
+    return dumped
+
+
+def _two_topics(field: str) -> FieldProblem:
+    return FieldProblem(
+        (field,), "topic and application_id are both set: a topic given in full needs none"
+    )

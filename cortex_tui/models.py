@@ -1,0 +1,534 @@
+"""The nouns of the API reference: the one definition of every field, its default and its limit.
+
+What an orchestrator answers and what a person may ask for are the same classes here, in the
+reference's own field names. Fields beyond the reference are optional and marked "extension".
+
+A secret is a `SecretStr` and is dumped as `***`; in a draft, `***`, an empty string or none at all
+means "keep the stored one". Times are UTC: aware in memory, and on the wire as the reference
+writes them (`2026-01-23T14:03:25.590525`).
+
+Drafts are checked beyond the reference's letter, so that a mistake is found where it is typed.
+What is already stored, here or in another orchestrator, is read with `context=STORED`, which skips
+those checks: a value that cannot be shown cannot be mended.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import partial
+from math import isfinite
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    model_serializer,
+    model_validator,
+)
+
+from cortex_tui import syntax
+
+MASK = "***"
+"""What stands for a secret that is set (API reference, note 1)."""
+
+STORED = {"stored": True}
+"""Validation context for values that are already stored somewhere; see the module's docstring."""
+
+MAX_NAME = 200
+MAX_DESCRIPTION = 2_000
+MAX_ACTIONS = 50
+MAX_PEM = 1_048_576
+MAX_ACTION_DEPTH = 30
+"""Levels of objects and lists in an action; a JSON writer must be able to follow them."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _checked(rule: Callable[[str], str]) -> AfterValidator:
+    def check(value: str, info: ValidationInfo) -> str:
+        return value if info.context == STORED else rule(value)
+
+    return AfterValidator(check)
+
+
+def _utc(value: object) -> object:
+    parsed = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if isinstance(parsed, datetime) and parsed.tzinfo is not None:
+        try:
+            return parsed.astimezone(UTC)
+        except OverflowError:
+            raise ValueError("the time is outside the years 1 to 9999 in UTC") from None
+    return parsed.replace(tzinfo=UTC) if isinstance(parsed, datetime) else parsed
+
+
+def wire_time(moment: datetime) -> str:
+    """`moment` as the reference writes times: UTC, microseconds, no offset."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+
+
+def _blank_is_none(value: object) -> object:
+    return None if value == "" else value
+
+
+def _password(secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+    if secret is not None and info.context != STORED:
+        syntax.mqtt_string(secret.get_secret_value(), "password")
+    return secret
+
+
+def _masked(secret: SecretStr | None) -> str | None:
+    return MASK if secret else None
+
+
+def _name(text: str) -> str:
+    text = text.strip()
+    if not text:
+        raise ValueError("name is empty: give it at least one character")
+    if any(not character.isprintable() for character in text):
+        raise ValueError("name contains a control character: remove it")
+    return text
+
+
+def _check_json(value: object, depth: int = 0) -> None:
+    """Raise `ValueError` for what Python's JSON reader lets through and no JSON writer takes."""
+    if depth > MAX_ACTION_DEPTH:
+        raise ValueError(f"action has more than {MAX_ACTION_DEPTH} levels: make it flatter")
+    if isinstance(value, dict):
+        for key, each in value.items():
+            _check_json(key, depth)
+            _check_json(each, depth + 1)
+    elif isinstance(value, list):
+        for each in value:
+            _check_json(each, depth + 1)
+    elif isinstance(value, float) and not isfinite(value):
+        raise ValueError(f"action contains {value}, which is no JSON number: replace it")
+    elif isinstance(value, str) and _SURROGATE.search(value):
+        raise ValueError("action contains half a surrogate pair: remove it")
+
+
+Timestamp = Annotated[
+    datetime,
+    BeforeValidator(_utc),
+    PlainSerializer(wire_time, return_type=str, when_used="json"),
+]
+Secret = Annotated[
+    SecretStr | None,
+    BeforeValidator(_blank_is_none),
+    PlainSerializer(_masked, return_type=str | None),
+]
+Password = Annotated[Secret, AfterValidator(_password)]
+CertificatePem = Annotated[
+    Annotated[str, Field(max_length=MAX_PEM)] | None, BeforeValidator(_blank_is_none)
+]
+"""Extension: one or more certificates as PEM text, so that they mean the same on any machine."""
+Name = Annotated[str, Field(max_length=MAX_NAME), _checked(_name)]
+Description = Annotated[
+    str,
+    Field(max_length=MAX_DESCRIPTION),
+    _checked(partial(syntax.mqtt_string, noun="description")),
+]
+Topic = Annotated[str, _checked(syntax.topic_filter)]
+ApplicationId = Annotated[
+    Annotated[str, _checked(syntax.application_id)] | None, BeforeValidator(_blank_is_none)
+]
+
+
+class Model(BaseModel):
+    """Immutable, and silent about rejected input in its errors: it may be a secret."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True, extra="ignore")
+
+
+# -- products (extension) ---------------------------------------------------------------------
+
+
+class ProductDraft(Model):
+    """What a person gives to make a product."""
+
+    name: Name
+    description: Description = ""
+    enabled: bool = True
+
+
+class ProductChange(Model):
+    """A partial update: only the fields that were set count (`model_fields_set`)."""
+
+    name: Name = ""
+    description: Description = ""
+    enabled: bool = True
+
+
+class Product(Model):
+    """One event-driven product. A product that is not `enabled` has no connection."""
+
+    id: int
+    name: str
+    description: str = ""
+    enabled: bool = True
+    created_at: Timestamp | None = None
+    updated_at: Timestamp | None = None
+
+
+# -- configuration (API reference §1, §2) -----------------------------------------------------
+
+
+class BrokerAccess(Model):
+    """Where a broker is and who asks: what a configuration (§2) and a test (§3) have in common."""
+
+    host: Annotated[str, _checked(syntax.host)]
+    port: Annotated[int, Field(ge=1, le=65_535)] = 1883
+    use_tls: bool = False
+    verify_cert: bool = True
+    username: Annotated[
+        Annotated[str, _checked(partial(syntax.mqtt_string, noun="username"))] | None,
+        BeforeValidator(_blank_is_none),
+    ] = None
+    password: Password = None
+
+    @model_validator(mode="after")
+    def _password_needs_username(self, info: ValidationInfo) -> Self:
+        if info.context != STORED and self.new_password is not None and self.username is None:
+            raise ValueError("password is set without a user name: give the username too")
+        return self
+
+    @property
+    def new_password(self) -> SecretStr | None:
+        """The password this brings, or none when the stored one is meant."""
+        if not self.password or self.password.get_secret_value() == MASK:
+            return None
+        return self.password
+
+    @property
+    def address(self) -> str:
+        """`host:port`, an IPv6 address in brackets."""
+        return syntax.address(self.host, self.port)
+
+
+class BrokerConfig(BrokerAccess):
+    """How a product reaches its broker (§2, "Broker Configuration")."""
+
+    client_id: Annotated[
+        Annotated[str, _checked(syntax.client_id)] | None, BeforeValidator(_blank_is_none)
+    ] = None
+    keep_alive: Annotated[int, Field(ge=0, le=65_535)] = 60
+    """Seconds between pings; 0 turns them off (MQTT 5 §3.1.2.10)."""
+    clean_session: bool = True
+
+
+class TopicsConfig(Model):
+    """Which topics a product listens to (§2, "Topics Configuration")."""
+
+    prefix: Annotated[str, _checked(syntax.topic_prefix)] = "/v3/applications"
+    pattern: Annotated[str, _checked(syntax.topic_pattern)] = "{application_id}/business-events"
+    use_shared: bool = True
+    shared_group: Annotated[str, _checked(syntax.shared_group)] = "bre"
+    qos: Annotated[int, Field(ge=0, le=2)] = 1
+
+
+class ConfigDraft(Model):
+    """The body of a PUT (§2)."""
+
+    broker: BrokerConfig
+    topics: TopicsConfig
+
+
+class MqttConfig(Model):
+    """A stored configuration; its password reads `***` or null (note 1)."""
+
+    id: int
+    product_id: int
+    broker: BrokerConfig
+    topics: TopicsConfig
+    created_at: Timestamp
+    updated_at: Timestamp
+    version: int | None = None
+    """Extension: counts the changes, for optimistic concurrency."""
+
+
+class ConfigSaved(Model):
+    """The answer to a PUT (§2)."""
+
+    status: Literal["success"] = "success"
+    message: str = "MQTT configuration updated successfully"
+    requires_restart: bool
+    """Whether the running connection still uses an older configuration (note 2)."""
+    mqtt_config: MqttConfig
+
+
+# -- subscriptions (§4, §5) -------------------------------------------------------------------
+
+
+class Action(Model):
+    """What is done with an event. Only `type` is common to all; the rest depends on it."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True, extra="allow")
+
+    type: Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
+    condition: str | None = None
+    template: str | None = None
+    params: dict[str, Any] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_json(cls, data: Any) -> Any:
+        _check_json(data)
+        return data
+
+    @model_serializer(mode="wrap")
+    def _as_given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        dumped: dict[str, Any] = handler(self)
+        return {key: value for key, value in dumped.items() if key in self.model_fields_set}
+
+
+Actions = Annotated[tuple[Action, ...], Field(max_length=MAX_ACTIONS)]
+EventName = Annotated[Name | None, BeforeValidator(_blank_is_none)]
+
+
+class SubscriptionDraft(Model):
+    """What a person gives to make a subscription.
+
+    `topic` none means: derived from the product's prefix and pattern with `application_id`, or
+    with `+` where that is none too. `event` is the event name it takes: none for its own name,
+    `*` for every event.
+    """
+
+    name: Name
+    topic: Annotated[Topic | None, BeforeValidator(_blank_is_none)] = None
+    application_id: ApplicationId = None
+    event: EventName = None
+    enabled: bool = True
+    description: Description = ""
+    actions: Actions = ()
+
+    @model_validator(mode="after")
+    def _one_way_to_a_topic(self, info: ValidationInfo) -> Self:
+        if info.context != STORED and self.topic is not None and self.application_id is not None:
+            raise ValueError(
+                "topic and application_id are both set: a topic given in full needs none"
+            )
+        return self
+
+
+class SubscriptionChange(Model):
+    """A partial update (§5): only the fields that were set count (`model_fields_set`)."""
+
+    name: Name = ""
+    topic: Annotated[Topic | None, BeforeValidator(_blank_is_none)] = None
+    application_id: ApplicationId = None
+    event: EventName = None
+    enabled: bool = True
+    description: Description = ""
+    actions: Actions = ()
+
+
+class SubscriptionStats(Model):
+    """Counters since the subscription was made (§4)."""
+
+    messages_received: int = 0
+    last_message_at: Timestamp | None = None
+    actions_executed: int = 0
+    actions_failed: int = 0
+
+
+class Subscription(Model):
+    """One stored subscription (§4). `topic` is the effective one, given or derived."""
+
+    id: int
+    name: str
+    topic: str
+    enabled: bool
+    description: str = ""
+    actions: tuple[Action, ...] = ()
+    stats: SubscriptionStats = SubscriptionStats()
+    created_at: Timestamp
+    updated_at: Timestamp
+    derived: bool = False
+    """Extension: the topic follows the product's pattern."""
+    application_id: str | None = None
+    """Extension: fills the pattern; none is every application."""
+    event: str | None = None
+    """Extension: the event name it takes; none is its own name, `*` is every event."""
+
+
+# -- connection status (§7) -------------------------------------------------------------------
+
+
+class ConnectionState(StrEnum):
+    """What a connection is doing, in one word."""
+
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    RETRYING = "retrying"
+    LATCHED = "latched"
+    """Stopped after a failure that a retry would only repeat; a person has to act."""
+    DISABLED = "disabled"
+    NOT_CONFIGURED = "not configured"
+    DISCONNECTED = "disconnected"
+    """Not connected, and the orchestrator says no more."""
+    UNKNOWN = "unknown"
+    """The orchestrator cannot be asked."""
+
+
+class BrokerInfo(Model):
+    """What the broker told at CONNACK: the negotiated protocol version and its highest QoS."""
+
+    version: str | None = None
+    max_qos: int | None = None
+
+
+class RefusedFilter(Model):
+    """A topic filter the broker would not grant, and the reason it gave."""
+
+    filter: str
+    reason: str
+
+
+class ConnectionStatus(Model):
+    """A product's connection as it is now (§7); everything after `updated_at` is extension."""
+
+    product_id: int
+    connected: bool = False
+    last_connected_at: Timestamp | None = None
+    last_disconnected_at: Timestamp | None = None
+    connection_error: str | None = None
+    messages_received: int = 0
+    last_message_at: Timestamp | None = None
+    subscribed_topics_count: int = 0
+    client_id: str | None = None
+    broker_info: BrokerInfo | None = None
+    updated_at: Timestamp
+    state: ConnectionState = ConnectionState.DISCONNECTED
+    hint: str | None = None
+    """What to do about `connection_error`."""
+    attempt: int = 0
+    """Attempts since the last success."""
+    next_attempt_at: Timestamp | None = None
+    refused_filters: tuple[RefusedFilter, ...] = ()
+    requires_restart: bool = False
+    """A newer configuration waits for a reconnect."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _state_from_connected(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "state" not in data and data.get("connected") is True:
+            return {**data, "state": ConnectionState.CONNECTED}
+        return data
+
+
+class ConfigDocument(Model):
+    """Everything about a product's MQTT (§1); all null where it is not configured."""
+
+    product_id: int
+    mqtt_config: MqttConfig | None = None
+    subscriptions: tuple[Subscription, ...] | None = None
+    status: ConnectionStatus | None = None
+    message: str | None = None
+
+
+class ProductState(Model):
+    """A product at a glance: what `Backend.watch` yields. Whole every time, never a difference."""
+
+    product: Product
+    broker: str | None = None
+    status: ConnectionStatus | None = None
+    subscriptions_total: int = 0
+    subscriptions_enabled: int = 0
+    unknown_since: Timestamp | None = None
+    """Since when the orchestrator could not be asked; `status` is then the last that was seen."""
+    problem: str | None = None
+    """Why it could not be asked."""
+
+    @property
+    def state(self) -> ConnectionState:
+        """The one word for this product, never a stale one."""
+        if self.unknown_since is not None:
+            return ConnectionState.UNKNOWN
+        if self.status is not None:
+            return self.status.state
+        return ConnectionState.NOT_CONFIGURED
+
+
+# -- what actions came to (extension) ---------------------------------------------------------
+
+
+class JobState(StrEnum):
+    """Where an action that an event set off stands."""
+
+    PENDING = "pending"
+    """Waits for its first attempt, or for the next."""
+    RUNNING = "running"
+    DONE = "done"
+    RECORDED = "recorded"
+    """Kept and not sent: nothing says where actions of this type go."""
+    DEAD = "dead"
+    """Given up; a person may try it again or discard it."""
+
+
+class JobFailure(Model):
+    """An attempt that failed, and why."""
+
+    at: Timestamp
+    reason: str
+
+
+class Job(Model):
+    """An action that an event set off."""
+
+    id: int
+    key: str
+    """The idempotency key that goes with every attempt."""
+    product_id: int
+    subscription_id: int
+    action: Action
+    state: JobState
+    attempts: int = 0
+    failures: tuple[JobFailure, ...] = ()
+    created_at: Timestamp
+    due_at: Timestamp | None = None
+    """When the next attempt is made; of one that is being made, when it was due."""
+    finished_at: Timestamp | None = None
+    content: dict[str, Any] | None = None
+    """The fields of the action, rendered; none where that was not possible."""
+    event: str | None = None
+    """The payload of the event, as it came."""
+
+
+# -- connection test (§3) ---------------------------------------------------------------------
+
+
+class ConnectionTest(BrokerAccess):
+    """What to test (§3): values as they stand, saved or not."""
+
+    client_id: Annotated[
+        Annotated[str, _checked(syntax.client_id)] | None, BeforeValidator(_blank_is_none)
+    ] = None
+    """Extension: what the test's own client id begins with. A test never takes the given one
+    itself, which would disturb the running connection."""
+    ca_cert: CertificatePem = None
+    client_cert: CertificatePem = None
+    client_key: Secret = None
+    filters: Annotated[tuple[str, ...], Field(max_length=1_000)] = ()
+    """Extension: filters to subscribe to, as they would be sent to the broker."""
+    round_trip_topic: Annotated[
+        Annotated[str, _checked(partial(syntax.topic_name, noun="round_trip_topic"))] | None,
+        BeforeValidator(_blank_is_none),
+    ] = None
+    """Extension: publish to this topic and see whether it comes back; none is not to."""
+
+
+class ConnectionTestResult(Model):
+    """How the test went (§3). Failures before CONNACK have no code and name their stage."""
+
+    status: Literal["success", "error"]
+    connected: bool
+    latency_ms: int | None = None
+    error: str | None = None
+    details: str

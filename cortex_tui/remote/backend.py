@@ -1,0 +1,310 @@
+"""`RemoteBackend`: the operations of the API reference, asked of an orchestrator over HTTP."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import SecretStr
+
+from cortex_tui.answers import (
+    CapabilityList,
+    ProductList,
+    ProductSaved,
+    States,
+    SubscriptionList,
+    SubscriptionSaved,
+    Success,
+)
+from cortex_tui.backend import (
+    BackendError,
+    Capability,
+    Invalid,
+    NotFound,
+    Unsupported,
+)
+from cortex_tui.diagnosis import Diagnosis
+from cortex_tui.models import (
+    MASK,
+    ConfigDocument,
+    ConfigDraft,
+    ConfigSaved,
+    ConnectionStatus,
+    ConnectionTest,
+    ConnectionTestResult,
+    Model,
+    Product,
+    ProductChange,
+    ProductDraft,
+    ProductState,
+    Subscription,
+    SubscriptionChange,
+    SubscriptionDraft,
+)
+from cortex_tui.remote.http import Http
+from cortex_tui.remote.watch import Beat, Focus, Watch
+
+STREAM_SILENCE = 20.0
+"""Seconds; the stream says at least every 15 that it is alive."""
+POLL_SILENCE = 5.0
+"""Seconds an answer to a poll may be due."""
+TEST_SILENCE = 20.0
+"""Seconds; the orchestrator itself ends a test within ten."""
+
+_DOCUMENTED_CHANGES = {"enabled", "description", "actions"}
+
+
+class RemoteBackend:
+    """An orchestrator behind a URL; see `Backend` for what each operation means.
+
+    Where the orchestrator has only the documented endpoints, a person keeps its product ids (see
+    `ProductIdKeeper`).
+    """
+
+    def __init__(
+        self,
+        http: Http,
+        product_ids: Iterable[int],
+        on_product_ids: Callable[[tuple[int, ...]], None],
+    ) -> None:
+        """Callers use `open`."""
+        self._http = http
+        self._kept = set(product_ids)
+        self._on_product_ids = on_product_ids
+        self._focus = Focus()
+        self._closed = asyncio.Event()
+        self._capabilities: frozenset[Capability] | None = None
+        self.problem: BackendError | None = None
+
+    @classmethod
+    async def open(
+        cls,
+        url: str,
+        *,
+        token: SecretStr | None = None,
+        verify: bool = True,
+        ca_file: Path | None = None,
+        product_ids: Iterable[int] = (),
+        on_product_ids: Callable[[tuple[int, ...]], None] = lambda _: None,
+    ) -> "RemoteBackend":
+        """An orchestrator at `url`. Nothing is asked yet: it may be down, and come up later.
+
+        `product_ids` are those a person keeps; `on_product_ids` is told when they change. Raises
+        `BackendError` where the URL, the token or the CA file cannot be used.
+        """
+        http = await Http.open(url, token=token, verify=verify, ca_file=ca_file)
+        return cls(http, product_ids, on_product_ids)
+
+    @property
+    def label(self) -> str:
+        return self._http.label
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """None before the orchestrator has answered for the first time."""
+        return self._capabilities or frozenset()
+
+    async def aclose(self) -> None:
+        self._closed.set()
+        await self._http.aclose()
+
+    # -- watching -----------------------------------------------------------------------------
+
+    def focus(self, product_ids: Collection[int]) -> None:
+        self._focus.move(frozenset(product_ids))
+
+    def watch(self) -> AsyncGenerator[Mapping[int, ProductState | None]]:
+        return Watch(
+            self,
+            self._focus,
+            expected=self._kept_products(),
+            closed=self._closed,
+            on_problem=self._has_problem,
+        ).beats()
+
+    def _has_problem(self, problem: BackendError | None) -> None:
+        self.problem = problem
+
+    async def stream(self) -> AsyncGenerator[Beat]:
+        """The orchestrator's own beats. Raises `Unsupported` where it sends none."""
+        events = self._http.events("/products/status/stream", silence=STREAM_SILENCE)
+        async with contextlib.aclosing(events):
+            async for data in events:
+                yield self._http.parsed(States, data).states
+
+    async def poll(self, product_id: int) -> ConfigDocument:
+        """Like `config`, but sooner out of patience."""
+        path = f"/products/{product_id}/mqtt-config"
+        return await self._http.ask("GET", path, ConfigDocument, silence=POLL_SILENCE)
+
+    # -- what it can do -----------------------------------------------------------------------
+
+    async def learn(self) -> None:
+        """Find out what the orchestrator can do beyond the reference."""
+        try:
+            names = await self._http.ask("GET", "/capabilities", CapabilityList, extension=True)
+        except (Unsupported, NotFound, Invalid):
+            self._capabilities = await self._probed()
+        else:
+            known = {capability.name.lower(): capability for capability in Capability}
+            self._capabilities = frozenset(
+                known[name] for name in names.capabilities if name in known
+            )
+
+    async def _probed(self) -> frozenset[Capability]:
+        try:
+            await self._http.ask("GET", "/products", ProductList, extension=True)
+        except (Unsupported, NotFound, Invalid):
+            return frozenset()
+        return frozenset({Capability.LIST_PRODUCTS})
+
+    async def _can(self, capability: Capability) -> bool:
+        if self._capabilities is None:
+            await self.learn()
+        return capability in self.capabilities
+
+    async def _need(self, capability: Capability) -> None:
+        if not await self._can(capability):
+            raise Unsupported(
+                f"This orchestrator does not {capability}", "It is beyond the API reference."
+            )
+
+    # -- products -----------------------------------------------------------------------------
+
+    async def products(self) -> list[Product]:
+        if await self._can(Capability.LIST_PRODUCTS):
+            listed = await self._http.ask("GET", "/products", ProductList, extension=True)
+            return sorted(listed.products, key=lambda product: product.id)
+        return self._kept_products()
+
+    async def create_product(self, draft: ProductDraft) -> Product:
+        await self._need(Capability.EDIT_PRODUCTS)
+        saved = await self._http.ask(
+            "POST", "/products", ProductSaved, body=body_of(draft), extension=True
+        )
+        return saved.product
+
+    async def update_product(self, product_id: int, change: ProductChange) -> Product:
+        await self._need(Capability.EDIT_PRODUCTS)
+        path = f"/products/{product_id}"
+        saved = await self._http.ask(
+            "PATCH", path, ProductSaved, body=changes_of(change), extension=True
+        )
+        return saved.product
+
+    async def delete_product(self, product_id: int) -> None:
+        await self._need(Capability.EDIT_PRODUCTS)
+        await self._http.ask("DELETE", f"/products/{product_id}", Success, extension=True)
+
+    # -- product ids that a person keeps ------------------------------------------------------
+
+    @property
+    def product_ids(self) -> tuple[int, ...]:
+        return tuple(sorted(self._kept))
+
+    async def add_product_id(self, product_id: int) -> Product:
+        await self.config(product_id)
+        self._keep(self._kept | {product_id})
+        return _unnamed(product_id)
+
+    def remove_product_id(self, product_id: int) -> None:
+        self._keep(self._kept - {product_id})
+
+    def _keep(self, product_ids: set[int]) -> None:
+        self._kept = product_ids
+        self._on_product_ids(self.product_ids)
+        self._focus.moved.set()
+
+    def _kept_products(self) -> list[Product]:
+        return [_unnamed(product_id) for product_id in self.product_ids]
+
+    # -- configuration ------------------------------------------------------------------------
+
+    async def config(self, product_id: int) -> ConfigDocument:
+        return await self._http.ask("GET", f"/products/{product_id}/mqtt-config", ConfigDocument)
+
+    async def save_config(
+        self, product_id: int, draft: ConfigDraft, *, if_version: int | None = None
+    ) -> ConfigSaved:
+        return await self._http.ask(
+            "PUT",
+            f"/products/{product_id}/mqtt-config",
+            ConfigSaved,
+            body=body_of(draft),
+            if_match=None if if_version is None else f'"{if_version}"',
+        )
+
+    async def test_connection(self, product_id: int, test: ConnectionTest) -> ConnectionTestResult:
+        return await self._http.ask(
+            "POST",
+            f"/products/{product_id}/mqtt-config/test",
+            Diagnosis,
+            body=body_of(test),
+            silence=TEST_SILENCE,
+        )
+
+    # -- subscriptions ------------------------------------------------------------------------
+
+    async def subscriptions(self, product_id: int) -> list[Subscription]:
+        path = f"/products/{product_id}/mqtt-config/subscriptions"
+        listed = await self._http.ask("GET", path, SubscriptionList)
+        return sorted(listed.subscriptions, key=lambda subscription: subscription.id)
+
+    async def create_subscription(self, product_id: int, draft: SubscriptionDraft) -> Subscription:
+        await self._need(Capability.EDIT_SUBSCRIPTIONS)
+        path = f"/products/{product_id}/mqtt-config/subscriptions"
+        saved = await self._http.ask(
+            "POST", path, SubscriptionSaved, body=body_of(draft), extension=True
+        )
+        return saved.subscription
+
+    async def update_subscription(
+        self, product_id: int, subscription_id: int, change: SubscriptionChange
+    ) -> Subscription:
+        if change.model_fields_set - _DOCUMENTED_CHANGES:
+            # An orchestrator that knows only the documented fields would ignore the others.
+            await self._need(Capability.EDIT_SUBSCRIPTIONS)
+        path = f"/products/{product_id}/mqtt-config/subscriptions/{subscription_id}"
+        saved = await self._http.ask("PUT", path, SubscriptionSaved, body=changes_of(change))
+        return saved.subscription
+
+    async def delete_subscription(self, product_id: int, subscription_id: int) -> None:
+        await self._need(Capability.EDIT_SUBSCRIPTIONS)
+        path = f"/products/{product_id}/mqtt-config/subscriptions/{subscription_id}"
+        await self._http.ask("DELETE", path, Success, extension=True)
+
+    # -- the connection -----------------------------------------------------------------------
+
+    async def reconnect(self, product_id: int) -> None:
+        await self._http.ask("POST", f"/products/{product_id}/mqtt-config/reconnect", Success)
+
+    async def status(self, product_id: int) -> ConnectionStatus:
+        path = f"/products/{product_id}/mqtt-config/status"
+        return await self._http.ask("GET", path, ConnectionStatus)
+
+
+def body_of(draft: Model) -> dict[str, Any]:
+    """A draft as a body, with its secrets in the clear: this is where they are meant to go.
+
+    A secret that is to be kept is left out, which is what every reading of the reference's "leave
+    blank to keep existing" has in common.
+    """
+    body = draft.model_dump(mode="json")
+    for name, value in draft:
+        if isinstance(value, Model):
+            body[name] = body_of(value)
+        elif isinstance(value, SecretStr) and value.get_secret_value() != MASK:
+            body[name] = value.get_secret_value()
+        elif SecretStr in get_args(type(draft).model_fields[name].annotation):
+            del body[name]
+    return body
+
+
+def changes_of(change: Model) -> dict[str, Any]:
+    """A partial update as a body: only the fields that were set."""
+    return change.model_dump(mode="json", exclude_unset=True)
+
+
+def _unnamed(product_id: int) -> Product:
+    return Product(id=product_id, name=f"Product {product_id}")

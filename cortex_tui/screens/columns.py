@@ -1,0 +1,92 @@
+"""The columns of the table of products."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from textual.content import Content
+
+from cortex_tui.models import ProductState
+from cortex_tui.widgets.state import LOOKS, state_mark
+from cortex_tui.widgets.status import trouble
+from cortex_tui.widgets.table import Column
+from cortex_tui.widgets.text import MUTED, age, number, per_second, said
+
+if TYPE_CHECKING:
+    from cortex_tui.app import CortexApp
+
+
+def product_columns(app: "CortexApp") -> list[Column[ProductState]]:
+    """All of them; a narrow table leaves those of the highest rank out."""
+
+    def rate_of(row: ProductState) -> float:
+        return app.rate(row.product.id)
+
+    def rate(row: ProductState) -> Content:
+        return _quiet(per_second(rate_of(row)), rate_of(row))
+
+    def last(row: ProductState) -> Content:
+        return _quiet(age(_last_at(row), app.now()), _last_at(row))
+
+    def by_last(row: ProductState) -> float:
+        at = _last_at(row)
+        return -at.timestamp() if at else 0.0
+
+    return [
+        Column("state", "STATE", _state, 16, sort=_by_urgency),
+        Column("name", "NAME", _name, 14, grow=2, sort=_by_name),
+        Column("id", "ID", _id, 4, right=True, sort=lambda row: row.product.id, rank=2),
+        Column("broker", "BROKER", _broker, 20, grow=2, sort=lambda row: row.broker or "", rank=4),
+        Column("subs", "SUBS", _subs, 5, right=True, rank=1),
+        Column("messages", "MESSAGES", _messages, 10, right=True, sort=lambda row: -_received(row)),
+        Column("rate", "RATE", rate, 6, right=True, sort=lambda row: -rate_of(row)),
+        Column("last", "LAST", last, 5, right=True, sort=by_last, rank=3),
+        Column("error", "ERROR", _error, 24, grow=3, rank=5),
+    ]
+
+
+def _quiet(text: str, value: object) -> Content:
+    return Content.styled(text, "" if value else MUTED)
+
+
+def _state(row: ProductState) -> Content:
+    return state_mark(row.state)
+
+
+def _by_urgency(row: ProductState) -> tuple[int, tuple[str, int]]:
+    return (LOOKS[row.state].urgency, _by_name(row))
+
+
+def _name(row: ProductState) -> Content:
+    return said(row.product.name)
+
+
+def _by_name(row: ProductState) -> tuple[str, int]:
+    return (row.product.name.casefold(), row.product.id)
+
+
+def _id(row: ProductState) -> Content:
+    return Content.styled(str(row.product.id), MUTED)
+
+
+def _broker(row: ProductState) -> Content:
+    return said(row.broker or "–", MUTED)
+
+
+def _subs(row: ProductState) -> Content:
+    return _quiet(f"{row.subscriptions_enabled}/{row.subscriptions_total}", row.subscriptions_total)
+
+
+def _received(row: ProductState) -> int:
+    return row.status.messages_received if row.status else 0
+
+
+def _messages(row: ProductState) -> Content:
+    return _quiet(number(_received(row)), _received(row))
+
+
+def _last_at(row: ProductState) -> datetime | None:
+    return row.status.last_message_at if row.status else None
+
+
+def _error(row: ProductState) -> Content:
+    return next(iter(trouble(row)), Content()) if row.status or row.problem else Content()

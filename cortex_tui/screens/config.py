@@ -1,0 +1,264 @@
+"""The Broker and Topics tabs: two forms over one configuration."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.message import Message
+
+from cortex_tui.backend import FieldProblem, Invalid, Stale
+from cortex_tui.differences import differences
+from cortex_tui.models import (
+    BrokerConfig,
+    ConfigDocument,
+    ConfigDraft,
+    ConnectionTest,
+    Subscription,
+    TopicsConfig,
+)
+from cortex_tui.screens.base import Pane
+from cortex_tui.screens.dialogs import Option, Question
+from cortex_tui.screens.test import TestDialog
+from cortex_tui.topics import broker_filters, effective_topic
+from cortex_tui.widgets.form import Field, Form
+from cortex_tui.widgets.lines import Lines
+from cortex_tui.widgets.text import ACCENT, MUTED, WARN, said
+
+BROKER_FIELDS = (
+    Field("host", "Host", "a name or an IP address"),
+    Field("port", "Port", "1883, with TLS mostly 8883"),
+    Field("use_tls", "TLS"),
+    Field("verify_cert", "Verify"),
+    Field("username", "User name", "empty: none", apart=True),
+    Field("password", "Password", secret=True),
+    Field("client_id", "Client id", "empty: generated", apart=True),
+    Field("keep_alive", "Keep alive", "seconds; 0 turns pings off"),
+    Field("clean_session", "Clean session", "off: missed events are kept"),
+)
+
+QOS = ("at most once", "at least once", "exactly once")
+
+TOPICS_FIELDS = (
+    Field("prefix", "Prefix", "the start of every topic"),
+    Field("pattern", "Pattern", "may name {application_id}"),
+    Field("use_shared", "Shared", "instances share the load", apart=True),
+    Field("shared_group", "Group", "the name they share"),
+    Field("qos", "QoS", options=tuple((str(qos), qos) for qos in range(3))),
+)
+
+
+class ConfigPane(Pane):
+    """Edits a configuration, saves it, and tests it unsaved."""
+
+    class Edited(Message):
+        """One of the forms was edited or loaded."""
+
+    def __init__(self, product_id: int) -> None:
+        super().__init__(id="config")
+        self._product_id = product_id
+        self._document: ConfigDocument | None = None
+        self.broker: Form[BrokerConfig] = Form(BrokerConfig, BROKER_FIELDS)
+        self.topics: Form[TopicsConfig] = Form(TopicsConfig, TOPICS_FIELDS)
+        self._subscriptions: Sequence[Subscription] = ()
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(id="broker-tab", can_focus=False):
+            yield self.broker
+        with VerticalScroll(id="topics-tab", can_focus=False):
+            yield self.topics
+            yield Lines(id="preview")
+
+    def choose(self, tab: str) -> None:
+        """Show one of the two forms."""
+        for scroll in self.query(VerticalScroll):
+            scroll.display = scroll.id == tab
+
+    def enter(self) -> None:
+        """Go to the first field of the form in view."""
+        form = self.topics if self.query_one("#topics-tab").display else self.broker
+        form.focus_first()
+
+    # -- what is stored, what is typed --------------------------------------------------------
+
+    @property
+    def topics_stored(self) -> TopicsConfig:
+        """The stored topics, or the defaults where nothing is stored."""
+        config = self._document.mqtt_config if self._document else None
+        return config.topics if config else TopicsConfig()
+
+    @property
+    def dirty(self) -> bool:
+        """Whether something is typed that is not saved."""
+        return bool(self.broker.changed or self.topics.changed)
+
+    def load(self, document: ConfigDocument) -> None:
+        """Show what is stored; what was typed is forgotten."""
+        self._document = document
+        config = document.mqtt_config
+        broker: dict[str, Any] = {} if config is None else config.broker.model_dump()
+        broker.pop("password", None)
+        self.broker.load(broker)
+        self.topics.load({} if config is None else config.topics.model_dump())
+
+    def show_subscriptions(self, subscriptions: Sequence[Subscription]) -> None:
+        """Whose topics the preview covers."""
+        self._subscriptions = subscriptions
+        self._preview()
+
+    @on(Form.Edited)
+    def _edited(self, event: Form.Edited) -> None:
+        event.stop()
+        self._note_password()
+        self._note_tls()
+        self.topics.note("qos", Content.styled(QOS[self.topics["qos"]], MUTED))
+        self._preview()
+        self.page.refresh_bindings()
+        self.post_message(self.Edited())
+
+    def _note_password(self) -> None:
+        config = self._document.mqtt_config if self._document else None
+        stored = config is not None and config.broker.password is not None
+        if self.broker["password"]:
+            note = Content.styled("new", ACCENT)
+        elif stored and not self.broker["username"]:
+            note = Content.styled("will be removed: no user name", WARN)
+        elif stored:
+            note = Content.styled("set, unchanged", MUTED)
+        else:
+            note = Content.styled("not set", MUTED)
+        self.broker.note("password", note, keep=True)
+
+    def _note_tls(self) -> None:
+        tls, verified = self.broker["use_tls"], self.broker["verify_cert"]
+        if not tls:
+            self.broker.note("use_tls", Content.styled("nothing is encrypted", MUTED))
+            self.broker.note("verify_cert", Content.styled("matters with TLS only", MUTED))
+            return
+        self.broker.note("use_tls", Content())
+        warning = Content.styled("⚠ anyone may be the broker", WARN)
+        self.broker.note("verify_cert", Content() if verified else warning, keep=not verified)
+
+    def _preview(self) -> None:
+        preview, topics = self.query_one("#preview", Lines), self.topics.draft
+        if topics is None:
+            preview.show(
+                [Content.styled("The filters show when the values above are right.", MUTED)]
+            )
+            return
+        wanted = [
+            effective_topic(
+                topics,
+                topic=None if each.derived else each.topic,
+                application_id=each.application_id,
+            )
+            for each in self._subscriptions
+            if each.enabled
+        ]
+        title = "What the broker is sent"
+        if not wanted:
+            title = "No subscription is enabled. One for every application would send"
+            wanted = [effective_topic(topics)]
+        filters = [said(each, ACCENT) for each in broker_filters(topics, wanted)]
+        preview.show([Content.styled(title, MUTED), *filters])
+
+    # -- commands -----------------------------------------------------------------------------
+
+    def refusal(self, command: str) -> str | None:
+        """Why a command has nothing to do."""
+        if command in ("save", "revert") and not self.dirty:
+            return "Nothing was changed."
+        return None
+
+    async def do_save(self) -> None:
+        await self.save()
+
+    async def do_apply(self) -> None:
+        if not self.dirty or await self.save():
+            await self.backend.reconnect(self._product_id)
+            self.cortex.notify("Connecting with the saved values.")
+
+    async def do_revert(self) -> None:
+        if self._document:
+            self.load(self._document)
+
+    async def do_test(self) -> None:
+        if self.broker.draft is None:
+            self._complain()
+            return
+        values = self.broker.draft.model_dump(include=set(ConnectionTest.model_fields))
+        test = ConnectionTest.model_validate({**values, "password": self.broker.draft.new_password})
+        await self.app.push_screen_wait(TestDialog(self._product_id, test))
+
+    async def save(self) -> bool:
+        """Save both forms, and say whether that went well."""
+        if self.broker.draft is None or self.topics.draft is None:
+            self._complain()
+            return False
+        draft = ConfigDraft(broker=self.broker.draft, topics=self.topics.draft)
+        config = self._document.mqtt_config if self._document else None
+        try:
+            saved = await self.backend.save_config(
+                self._product_id, draft, if_version=config.version if config else None
+            )
+        except Invalid as error:
+            self._complain(error.problems)
+            return False
+        except Stale:
+            return await self._resolve(draft)
+        self.load(ConfigDocument(product_id=self._product_id, mqtt_config=saved.mqtt_config))
+        waits = (
+            "Saved. It applies at the next reconnect (r)." if saved.requires_restart else "Saved."
+        )
+        self.cortex.notify(waits)
+        return True
+
+    async def _resolve(self, draft: ConfigDraft) -> bool:
+        """Somebody else saved meanwhile: whose values shall stand?"""
+        theirs = (await self.backend.config(self._product_id)).mqtt_config
+        found = differences(draft, theirs) if theirs else []
+        answer = await self.app.push_screen_wait(
+            Question(
+                "Somebody else changed this configuration meanwhile",
+                [
+                    *(f"{each.field}: {each.one} (yours), {each.other} (theirs)" for each in found),
+                    "Overwrite it with yours, or load theirs and lose yours?",
+                ],
+                (
+                    Option("Overwrite", "o", "mine", danger=True),
+                    Option("Load theirs", "l", "theirs"),
+                    Option("Stay", "s", "stay"),
+                ),
+            )
+        )
+        if answer == "mine":
+            saved = await self.backend.save_config(self._product_id, draft)
+            self.load(ConfigDocument(product_id=self._product_id, mqtt_config=saved.mqtt_config))
+            return True
+        if answer == "theirs":
+            self.load(await self.backend.config(self._product_id))
+        return False
+
+    def _complain(self, problems: Sequence[FieldProblem] | None = None) -> None:
+        """Show what is wrong at its field, on the tab that has it."""
+        broker = _of("broker", problems) if problems is not None else self.broker.problems
+        topics = _of("topics", problems) if problems is not None else self.topics.problems
+        if broker or not topics:
+            self.page.action_command("product.broker")
+            self.broker.complain(broker)
+        else:
+            self.page.action_command("product.topics")
+            self.topics.complain(topics)
+        count = len(broker) + len(topics)
+        what = "One value needs" if count == 1 else f"{count} values need"
+        self.cortex.notify(f"{what} correcting.", severity="warning")
+
+
+def _of(part: str, problems: Sequence[FieldProblem]) -> list[FieldProblem]:
+    return [
+        FieldProblem(problem.loc[1:], problem.message, problem.kind, problem.context)
+        for problem in problems
+        if problem.loc and problem.loc[0] == part
+    ]

@@ -1,0 +1,160 @@
+"""Questions, and small forms that stand above the page."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.dom import DOMNode
+from textual.widgets import Button, Static
+
+from cortex_tui.backend import BackendError, Invalid
+from cortex_tui.commands import Scope
+from cortex_tui.models import Model
+from cortex_tui.screens.base import Dialog
+from cortex_tui.widgets.bars import KeyBar
+from cortex_tui.widgets.form import Field, Form
+from cortex_tui.widgets.text import BAD, STRONG, said
+
+Answer = TypeVar("Answer")
+M = TypeVar("M", bound=Model)
+
+
+@dataclass(frozen=True)
+class Option(Generic[Answer]):
+    """One answer to a question: the button, its key, and what it gives."""
+
+    label: str
+    key: str
+    answer: Answer
+    danger: bool = False
+
+
+class Question(Dialog[Answer | None], Generic[Answer]):
+    """A question with a few answers; Esc gives none. The last answer is the safe one."""
+
+    def __init__(
+        self, title: str, lines: Sequence[str | Content], options: Sequence[Option[Answer]]
+    ) -> None:
+        super().__init__()
+        self._title = title
+        self._lines = lines
+        self._options = options
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog -small"):
+            yield Static(said(self._title, STRONG), classes="dialog-title")
+            body = [line if isinstance(line, Content) else said(line) for line in self._lines]
+            yield Static(Content("\n").join(body), classes="dialog-body")
+            with Horizontal(classes="buttons"):
+                for index, option in enumerate(self._options):
+                    yield Button(
+                        Content(f"{option.label} ({option.key})"),
+                        variant="error" if option.danger else "default",
+                        id=f"option-{index}",
+                        compact=True,
+                    )
+
+    def on_mount(self) -> None:
+        self.query(Button).last().focus()
+
+    @property
+    def scopes(self) -> Mapping[Scope, DOMNode]:
+        return {Scope.DIALOG: self}
+
+    def on_key(self, event: events.Key) -> None:
+        if event.key in ("left", "right"):
+            self.focus_next() if event.key == "right" else self.focus_previous()
+        for option in self._options:
+            if event.character == option.key:
+                event.stop()
+                self.dismiss(option.answer)
+                return
+
+    @on(Button.Pressed)
+    def _chosen(self, event: Button.Pressed) -> None:
+        index = int(str(event.button.id).removeprefix("option-"))
+        self.dismiss(self._options[index].answer)
+
+    def do_close(self) -> None:
+        self.dismiss(None)
+
+
+def deletion(what: str, *lines: str) -> Question[bool]:
+    """Whether to delete something; says what goes with it."""
+    options = (Option("Delete", "y", True, danger=True), Option("Keep", "n", False))
+    return Question(f"Delete {what}?", [*lines, "This cannot be undone."], options)
+
+
+class FormDialog(Dialog[None], Generic[M]):
+    """A form that is saved by `save` and then closes; what `save` raises is said in it."""
+
+    def __init__(
+        self,
+        title: str,
+        model: type[M],
+        fields: Sequence[Field],
+        values: Mapping[str, Any],
+        save: Callable[[M, set[str]], Awaitable[object]],
+    ) -> None:
+        """`save` is given the model and the names of the fields that were changed."""
+        super().__init__()
+        self._title = title
+        self._values = values
+        self._save = save
+        self.form: Form[M] = Form(model, fields)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Static(said(self._title, STRONG), classes="dialog-title")
+            with VerticalScroll(can_focus=False, classes="dialog-body"):
+                yield self.form
+                yield from self.compose_more()
+            yield Static(classes="problem")
+            yield KeyBar(self.key_line)
+
+    def compose_more(self) -> ComposeResult:
+        """What goes below the form."""
+        yield from ()
+
+    def on_mount(self) -> None:
+        self.form.load(self._values)
+        self.form.focus_first()
+
+    @property
+    def scopes(self) -> Mapping[Scope, DOMNode]:
+        return {Scope.DIALOG: self}
+
+    async def do_accept(self) -> None:
+        draft = self.form.draft
+        if draft is None:
+            self.form.complain()
+            return
+        below = self.query_one(".dialog > .problem", Static)
+        try:
+            await self._save(draft, self.form.changed)
+        except Invalid as error:
+            self.form.complain(error.problems)
+        except BackendError as error:
+            below.update(said(f"✗ {error.text}", BAD))
+            below.display = True
+        else:
+            self.dismiss()
+
+    async def do_close(self) -> None:
+        if await self.may_leave():
+            self.dismiss()
+
+    async def may_leave(self) -> bool:
+        if not self.form.changed:
+            return True
+        question: Question[bool] = Question(
+            "Discard what you typed?",
+            [],
+            (Option("Discard", "d", True, danger=True), Option("Stay", "s", False)),
+        )
+        answer = await self.app.push_screen_wait(question)
+        return bool(answer)

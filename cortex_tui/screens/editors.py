@@ -1,0 +1,101 @@
+"""The small forms: a product, a subscription."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from pydantic import Field as Limits
+from textual import on
+from textual.app import ComposeResult
+from textual.content import Content
+
+from cortex_tui.models import (
+    Model,
+    Product,
+    ProductDraft,
+    Subscription,
+    SubscriptionDraft,
+    TopicsConfig,
+)
+from cortex_tui.screens.dialogs import FormDialog
+from cortex_tui.topics import effective_topic
+from cortex_tui.widgets.form import Field, Form
+from cortex_tui.widgets.lines import Lines
+from cortex_tui.widgets.text import MUTED, said
+
+
+class ProductId(Model):
+    """Which product of an orchestrator that does not list them."""
+
+    id: Annotated[int, Limits(ge=1)]
+
+
+PRODUCT_FIELDS = (
+    Field("name", "Name"),
+    Field("description", "Description"),
+    Field("enabled", "Connection", "off: nothing is connected"),
+)
+
+SUBSCRIPTION_FIELDS = (
+    Field("name", "Name"),
+    Field("topic", "Topic", "empty: from the pattern"),
+    Field("application_id", "Application id", "fills the pattern; empty: all"),
+    Field("event", "Event", "empty: its name; * for every one"),
+    Field("description", "Description"),
+    Field("enabled", "Enabled"),
+    Field("actions", "Actions", "a JSON list", json=True),
+)
+
+
+def product_editor(
+    product: Product | None, save: Callable[[ProductDraft, set[str]], Awaitable[object]]
+) -> FormDialog[ProductDraft]:
+    """A form for a product, or for a new one."""
+    title = f"Edit product {product.name}" if product else "New product"
+    values = product.model_dump(include={f.name for f in PRODUCT_FIELDS}) if product else {}
+    return FormDialog(title, ProductDraft, PRODUCT_FIELDS, values, save)
+
+
+def product_id_dialog(
+    save: Callable[[ProductId, set[str]], Awaitable[object]],
+) -> FormDialog[ProductId]:
+    """A form for the id of a product to show."""
+    fields = (Field("id", "Product id", "as in /products/2/mqtt-config"),)
+    return FormDialog("Add a product", ProductId, fields, {}, save)
+
+
+class SubscriptionEditor(FormDialog[SubscriptionDraft]):
+    """A form for a subscription that shows the topic it will listen to."""
+
+    def __init__(
+        self,
+        subscription: Subscription | None,
+        topics: TopicsConfig,
+        save: Callable[[SubscriptionDraft, set[str]], Awaitable[object]],
+    ) -> None:
+        title = f"Subscription {subscription.name}" if subscription else "New subscription"
+        values = _values(subscription) if subscription else {"actions": []}
+        super().__init__(title, SubscriptionDraft, SUBSCRIPTION_FIELDS, values, save)
+        self._topics = topics
+
+    def compose_more(self) -> ComposeResult:
+        yield Lines(id="topic-preview")
+
+    @on(Form.Edited)
+    def _preview(self) -> None:
+        draft = self.form.draft
+        line = Content.styled("listens to  –", MUTED)
+        if draft:
+            topic = effective_topic(
+                self._topics, topic=draft.topic, application_id=draft.application_id
+            )
+            line = Content.assemble(("listens to  ", MUTED), said(topic))
+        self.query_one("#topic-preview", Lines).show([line])
+
+
+def _values(subscription: Subscription) -> dict[str, object]:
+    values = subscription.model_dump(
+        include={"name", "application_id", "event", "description", "enabled"}
+    )
+    values["topic"] = None if subscription.derived else subscription.topic
+    values["actions"] = [action.model_dump() for action in subscription.actions]
+    return values

@@ -1,0 +1,63 @@
+"""What can be done on the screen below, made from its bindings."""
+
+from collections.abc import Mapping
+
+from textual.app import ComposeResult
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.dom import DOMNode
+from textual.widgets import Static
+
+from cortex_tui.commands import Scope
+from cortex_tui.screens.base import Commanded, Dialog
+from cortex_tui.widgets.bars import KeyBar
+from cortex_tui.widgets.table import Table
+from cortex_tui.widgets.text import DISABLED, KEY, STRONG
+
+KEYS = 14
+
+
+class HelpDialog(Dialog[None]):
+    """The commands of a screen with their keys; what is refused now is greyed, with the reason."""
+
+    def __init__(self, page: Commanded[object]) -> None:
+        super().__init__()
+        self._page = page
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Static(Content.styled("Help", STRONG), classes="dialog-title")
+            with VerticalScroll(classes="dialog-body"):
+                yield Static(Content("\n").join(self._lines()))
+            yield KeyBar(self.key_line)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return parameters != ("app.help",) and super().check_action(action, parameters)
+
+    @property
+    def scopes(self) -> Mapping[Scope, DOMNode]:
+        return {Scope.DIALOG: self}
+
+    def do_close(self) -> None:
+        self.dismiss()
+
+    def _lines(self) -> list[Content]:
+        page, lines = self._page, []
+        keys = page.keys_of_commands()
+        for scope in Scope:
+            commands = [command for command in page.available() if command.scope is scope]
+            if not commands:
+                continue
+            lines += [Content(), Content.styled(scope.value, STRONG)]
+            for command in commands:
+                shown = keys.get(command.id, "").ljust(KEYS)
+                if reason := page.why_not(command):
+                    lines.append(Content.styled(f"  {shown}{command.help}. {reason}", DISABLED))
+                else:
+                    lines.append(Content.assemble(("  " + shown, KEY), command.help))
+        if page.query(Table):
+            lines += [Content(), Content.styled("In a table", STRONG)]
+            for binding in Table.BINDINGS:
+                shown = binding.key.replace(",", " ").ljust(KEYS)
+                lines.append(Content.assemble(("  " + shown, KEY), binding.description))
+        return lines[1:]

@@ -1,0 +1,246 @@
+"""Every product at a glance, and what is wrong with the one under the cursor."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.content import Content
+from textual.dom import DOMNode
+
+from cortex_tui.backend import Capability, ProductIdKeeper
+from cortex_tui.commands import Scope, bindings
+from cortex_tui.models import ConnectionState, Product, ProductChange, ProductDraft, ProductState
+from cortex_tui.screens.base import Page
+from cortex_tui.screens.columns import product_columns
+from cortex_tui.screens.dialogs import deletion
+from cortex_tui.screens.editors import ProductId, product_editor, product_id_dialog
+from cortex_tui.screens.product import ProductScreen
+from cortex_tui.widgets.bars import Bar, KeyBar
+from cortex_tui.widgets.lines import Lines
+from cortex_tui.widgets.listing import Listing
+from cortex_tui.widgets.state import LOOKS, state_mark
+from cortex_tui.widgets.status import folded, since, trouble
+from cortex_tui.widgets.table import Table
+from cortex_tui.widgets.text import MUTED, STRONG, WARN, number, per_second, plain, said
+
+DETAIL_LINES = 3
+TRY_AGAIN = "r  try again      q  quit"
+NO_CONNECTION = (ConnectionState.NOT_CONFIGURED, ConnectionState.DISABLED)
+
+
+class ProductsScreen(Page):
+    """The table of products."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings(Scope.OPENING, Scope.PRODUCTS)]
+    AUTO_FOCUS = "Table"
+
+    def compose(self) -> ComposeResult:
+        self._awaited: int | None = None
+        """A product that was just made; the cursor goes there when its state comes."""
+        self._listing = Listing(
+            Table(
+                product_columns(self.cortex),
+                key=lambda row: row.product.id,
+                text=lambda row: (
+                    f"{row.product.name} {row.product.id} {row.broker or ''} "
+                    f"{row.state.value} {row.product.description}"
+                ),
+                sort="name",
+            )
+        )
+        yield Bar(id="top")
+        yield Bar(id="summary")
+        yield self._listing
+        yield Lines(id="detail")
+        yield KeyBar(self.key_line)
+
+    @property
+    def scopes(self) -> Mapping[Scope, DOMNode]:
+        return {Scope.OPENING if self.cortex.backend is None else Scope.PRODUCTS: self}
+
+    @property
+    def _table(self) -> Table[ProductState]:
+        return self._listing.table
+
+    # -- showing ------------------------------------------------------------------------------
+
+    def products_in_view(self) -> Collection[int]:
+        return [row.product.id for row in self._table.in_view]
+
+    def show_states(self, changed: frozenset[int] | None) -> None:
+        app, table = self.cortex, self._table
+        if changed is None:
+            self._listing.replace(app.states.values())
+        elif changed:
+            present = [app.states[key] for key in changed if key in app.states]
+            self._listing.put(present, gone=[key for key in changed if key not in app.states])
+        else:
+            table.touch()
+        if self._awaited in table.rows:
+            table.select(self._awaited)
+            self._awaited = None
+        self._show_summary()
+        self._show_detail()
+        self._show_notice()
+
+    def _show_summary(self) -> None:
+        app, summary = self.cortex, self.query_one("#summary", Bar)
+        self.query_one("#top", Bar).set(*app.title_line())
+        if problem := app.backend.problem if app.backend else None:
+            summary.set(said(f"⚠ {problem.text}", WARN))
+            return
+        if not app.states:
+            summary.set(Content())
+            return
+        counts = Counter(state.state for state in app.states.values())
+        total, rate = len(app.states), sum(map(app.rate, app.states))
+        noun = " product" if total == 1 else " products"
+        parts = [Content.assemble((number(total), STRONG), noun)]
+        parts += [
+            Content.styled(f"{look.glyph} {number(counts[state])} {state.value}", look.style)
+            for state, look in LOOKS.items()
+            if counts[state]
+        ]
+        summary.set(
+            Content("   ").join(parts), Content.styled(per_second(rate), STRONG if rate else MUTED)
+        )
+
+    @on(Table.Moved)
+    def _show_detail(self) -> None:
+        detail, state = self.query_one("#detail", Lines), self._table.selected
+        self.refresh_bindings()
+        lines: list[Content] = []
+        if state is not None:
+            head = [said(state.product.name, STRONG), state_mark(state.state)]
+            head += [part for part in (since(state, self.cortex.now()),) if part]
+            head += [said(state.broker, MUTED)] if state.broker else []
+            lines = [Content("  ").join(head), *folded(trouble(state), detail.size.width)]
+            lines += [said(state.product.description, MUTED)]
+        detail.show((lines + [Content()] * DETAIL_LINES)[:DETAIL_LINES])
+
+    def _show_notice(self) -> None:
+        """Instead of an empty table: why it is empty, and what to do."""
+        shown = bool(self._table.shown)
+        self._listing.explain(*(() if shown else self._why_empty()))
+        self.query_one("#detail").display = shown
+
+    def _why_empty(self) -> tuple[str, ...]:
+        app = self.cortex
+        if app.failure:
+            failure = app.failure
+            return "Could not open", failure.message, "", failure.hint, "", TRY_AGAIN
+        if app.backend is None or not app.watching:
+            return "Opening…", app.target.name
+        if app.states:
+            what = f"No product contains “{plain(self._table.filter, 60)}”."
+            return "Nothing matches", what, "", "Esc  clear the filter"
+        if Capability.EDIT_PRODUCTS in app.backend.capabilities:
+            return (
+                "No products yet",
+                "A product is one event-driven application:",
+                "a broker, its topics, and what happens with the events.",
+                "",
+                "n  create the first one      ?  help",
+            )
+        if Capability.LIST_PRODUCTS in app.backend.capabilities:
+            return "No products yet", "This orchestrator has none."
+        return (
+            "No products yet",
+            "This orchestrator does not list its products:",
+            "say which ones you work with.",
+            "",
+            "a  add a product by its id      ?  help",
+        )
+
+    # -- commands -----------------------------------------------------------------------------
+
+    def refusal(self, command: str) -> str | None:
+        """Why a command has nothing to work on."""
+        if command == "retry":
+            return None if self.cortex.failure else "It is being opened."
+        state = self._table.selected
+        if command in ("open", "edit", "toggle", "delete", "reconnect", "forget") and not state:
+            return "No product is selected."
+        if command in ("add", "forget") and not self._keeps_ids:
+            return "This orchestrator lists its products by itself."
+        if command == "reconnect" and state and state.state in NO_CONNECTION:
+            return f"There is nothing to reconnect: the product is {state.state.value}."
+        return None
+
+    @property
+    def _keeps_ids(self) -> bool:
+        return Capability.LIST_PRODUCTS not in self.backend.capabilities and isinstance(
+            self.backend, ProductIdKeeper
+        )
+
+    @property
+    def _selected(self) -> Product:
+        state = self._table.selected
+        assert state is not None
+        return state.product
+
+    def do_retry(self) -> None:
+        self.cortex.open()
+        self.show_states(None)
+
+    @on(Table.Chosen)
+    def do_open(self) -> None:
+        self.app.push_screen(ProductScreen(self._selected.id))
+
+    def do_new(self) -> None:
+        async def save(draft: ProductDraft, _: set[str]) -> None:
+            self._awaited = (await self.backend.create_product(draft)).id
+
+        self.app.push_screen(product_editor(None, save))
+
+    def do_edit(self) -> None:
+        product = self._selected
+
+        async def save(draft: ProductDraft, changed: set[str]) -> None:
+            change = ProductChange.model_validate(draft.model_dump(include=changed))
+            await self.backend.update_product(product.id, change)
+
+        self.app.push_screen(product_editor(product, save))
+
+    async def do_toggle(self) -> None:
+        product = self._selected
+        await self.backend.update_product(product.id, ProductChange(enabled=not product.enabled))
+
+    async def do_delete(self) -> None:
+        product = self._selected
+        count = self.cortex.states[product.id].subscriptions_total
+        noun = "subscription" if count == 1 else "subscriptions"
+        what = f"Its configuration, {count} {noun} and all counters go with it."
+        if await self.app.push_screen_wait(deletion(f"product {product.name}", what)):
+            await self.backend.delete_product(product.id)
+
+    async def do_reconnect(self) -> None:
+        await self.backend.reconnect(self._selected.id)
+
+    def do_add(self) -> None:
+        async def save(draft: ProductId, _: set[str]) -> None:
+            backend = self.backend
+            if isinstance(backend, ProductIdKeeper):
+                self._awaited = (await backend.add_product_id(draft.id)).id
+
+        self.app.push_screen(product_id_dialog(save))
+
+    def do_forget(self) -> None:
+        backend = self.backend
+        if isinstance(backend, ProductIdKeeper):
+            backend.remove_product_id(self._selected.id)
+
+    def do_filter(self) -> None:
+        self._listing.open_filter()
+
+    def do_clear(self) -> None:
+        self._listing.clear_filter()
+
+    def do_sort(self) -> None:
+        self._table.sort_next()
+
+    def do_reverse(self) -> None:
+        self._table.sort_reverse()

@@ -1,0 +1,231 @@
+"""The Subscriptions tab: what a product reacts to, and how often it happened."""
+
+from collections.abc import Sequence
+
+from textual import on
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.message import Message
+
+from cortex_tui.backend import BackendError
+from cortex_tui.models import Subscription, SubscriptionChange, SubscriptionDraft, TopicsConfig
+from cortex_tui.screens.base import Pane
+from cortex_tui.screens.dialogs import deletion
+from cortex_tui.screens.editors import SubscriptionEditor
+from cortex_tui.widgets.listing import Listing
+from cortex_tui.widgets.table import Column, Table
+from cortex_tui.widgets.text import BAD, MUTED, OK, age, number, plain, said
+
+
+class SubscriptionsPane(Pane):
+    """The table of a product's subscriptions."""
+
+    class Loaded(Message):
+        """The subscriptions were read anew, or one was changed."""
+
+    def __init__(self, product_id: int) -> None:
+        super().__init__(id="subscriptions")
+        self._product_id = product_id
+        self._wanted: dict[int, bool] = {}
+        """Switched, and not yet confirmed by the backend."""
+        self.topics = TopicsConfig()
+        """What derived topics are derived from."""
+        self.listing: Listing[Subscription] = Listing(
+            Table(
+                self._columns(),
+                key=lambda row: row.id,
+                text=lambda row: f"{row.name} {row.topic} {row.event or ''} {row.description}",
+                sort="name",
+            )
+        )
+
+    def compose(self) -> ComposeResult:
+        yield self.listing
+
+    @property
+    def rows(self) -> list[Subscription]:
+        """Every subscription that was read."""
+        return list(self.listing.table.rows.values())
+
+    async def load(self) -> None:
+        """Read the subscriptions anew; a row that is being switched keeps what was asked for."""
+        self.show(await self.backend.subscriptions(self._product_id))
+
+    def show(self, subscriptions: Sequence[Subscription]) -> None:
+        """Show these subscriptions."""
+        self.listing.replace(
+            row.model_copy(update={"enabled": self._wanted.get(row.id, row.enabled)})
+            for row in subscriptions
+        )
+        self._say()
+
+    def touch(self) -> None:
+        """Time has passed: bring the ages up."""
+        self.listing.table.touch()
+
+    def _put(self, row: Subscription) -> None:
+        self.listing.put([row])
+        self._say()
+
+    @on(Table.Moved)
+    def _say(self) -> None:
+        self.listing.explain(*self._why_empty())
+        self.page.refresh_bindings()
+        self.post_message(self.Loaded())
+
+    def _why_empty(self) -> tuple[str, ...]:
+        table = self.listing.table
+        if table.shown:
+            return ()
+        if table.rows:
+            what = f"No subscription contains “{plain(table.filter, 60)}”."
+            return "Nothing matches", what, "", "Esc  clear the filter"
+        return (
+            "No subscriptions yet",
+            "A subscription listens to a topic for one event,",
+            "and says what to do when it comes.",
+            "",
+            "n  create the first one",
+        )
+
+    def _columns(self) -> list[Column[Subscription]]:
+        return [
+            Column("on", "ON", _on, 5, sort=lambda row: (not row.enabled, row.name.casefold())),
+            Column("name", "NAME", _name, 37, sort=lambda row: row.name.casefold()),
+            Column("topic", "TOPIC", lambda row: said(row.topic, MUTED), 24, grow=3, rank=4),
+            Column("event", "EVENT", _event, 9, grow=1, rank=3),
+            Column("actions", "ACTIONS", _actions, 11, grow=2, rank=2),
+            Column(
+                "received", "RECEIVED", lambda row: _count(row.stats.messages_received), 8,
+                right=True, sort=lambda row: -row.stats.messages_received,
+            ),
+            Column("failed", "FAILED", _failed, 6, right=True, rank=5),
+            Column("last", "LAST", self._last, 5, right=True, sort=_last_at),
+        ]  # fmt: skip
+
+    def _last(self, row: Subscription) -> Content:
+        last = row.stats.last_message_at
+        return Content.styled(age(last, self.cortex.now()), "" if last else MUTED)
+
+    # -- commands -----------------------------------------------------------------------------
+
+    def refusal(self, command: str) -> str | None:
+        """Why a command has nothing to work on."""
+        if command in ("toggle", "edit", "delete") and self.listing.table.selected is None:
+            return "No subscription is selected."
+        if command == "toggle_all" and not self.listing.table.shown:
+            return "No subscription is shown."
+        return None
+
+    @property
+    def _selected(self) -> Subscription:
+        row = self.listing.table.selected
+        assert row is not None
+        return row
+
+    async def do_toggle(self) -> None:
+        await self._switch(self._selected, not self._selected.enabled)
+
+    async def do_toggle_all(self) -> None:
+        shown = self.listing.table.shown
+        enabled = not all(row.enabled for row in shown)
+        for row in shown:
+            if row.enabled is not enabled:
+                await self._switch(row, enabled)
+
+    async def _switch(self, row: Subscription, enabled: bool) -> None:
+        """Show the row switched at once, then ask the backend; roll back if it refuses."""
+        under_way = row.id in self._wanted
+        self._wanted[row.id] = enabled
+        self._put(row.model_copy(update={"enabled": enabled}))
+        if under_way:
+            return  # whoever asks the backend goes on until it is as wanted
+        stored = row
+        try:
+            while stored.enabled is not self._wanted[row.id]:
+                change = SubscriptionChange(enabled=self._wanted[row.id])
+                stored = await self.backend.update_subscription(self._product_id, row.id, change)
+        except BackendError as error:
+            self.cortex.notify(
+                f"{row.name} stays {_word(stored.enabled)}: {error.text}",
+                severity="error",
+            )
+        finally:
+            del self._wanted[row.id]
+            self._put(stored)
+
+    @on(Table.Chosen)
+    async def do_edit(self) -> None:
+        row = self._selected
+
+        async def save(draft: SubscriptionDraft, changed: set[str]) -> None:
+            change = SubscriptionChange.model_validate(draft.model_dump(include=changed))
+            if changed:
+                self._put(await self.backend.update_subscription(self._product_id, row.id, change))
+
+        self.app.push_screen(SubscriptionEditor(row, self.topics, save))
+
+    async def do_new(self) -> None:
+        async def save(draft: SubscriptionDraft, changed: set[str]) -> None:
+            row = await self.backend.create_subscription(self._product_id, draft)
+            self._put(row)
+            self.listing.table.select(row.id)
+
+        self.app.push_screen(SubscriptionEditor(None, self.topics, save))
+
+    async def do_delete(self) -> None:
+        row = self._selected
+        counted = (
+            f"It has received {number(row.stats.messages_received)} messages; its counters go too."
+        )
+        if await self.app.push_screen_wait(deletion(f"subscription {row.name}", counted)):
+            await self.backend.delete_subscription(self._product_id, row.id)
+            self.listing.put([], gone=[row.id])
+            self._say()
+
+    def do_filter(self) -> None:
+        self.listing.open_filter()
+
+    def do_sort(self) -> None:
+        self.listing.table.sort_next()
+
+    def do_reverse(self) -> None:
+        self.listing.table.sort_reverse()
+
+
+def _word(enabled: bool) -> str:
+    return "on" if enabled else "off"
+
+
+def _on(row: Subscription) -> Content:
+    return Content.styled("● on", OK) if row.enabled else Content.styled("○ off", MUTED)
+
+
+def _name(row: Subscription) -> Content:
+    return said(row.name, "" if row.enabled else MUTED)
+
+
+def _event(row: Subscription) -> Content:
+    if row.event is None:
+        return Content.styled("as named", MUTED)
+    return Content("every one") if row.event == "*" else said(row.event)
+
+
+def _actions(row: Subscription) -> Content:
+    if not row.actions:
+        return Content.styled("none", MUTED)
+    return said(", ".join(action.type for action in row.actions), MUTED)
+
+
+def _count(value: int) -> Content:
+    return Content.styled(number(value), "" if value else MUTED)
+
+
+def _failed(row: Subscription) -> Content:
+    failed = row.stats.actions_failed
+    return Content.styled(number(failed), BAD if failed else MUTED)
+
+
+def _last_at(row: Subscription) -> float:
+    last = row.stats.last_message_at
+    return -last.timestamp() if last else 0.0

@@ -1,0 +1,235 @@
+"""The commands for scripts and screen readers: plain text or JSON, and stable exit codes."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import click
+
+from cortex_tui.backend import Backend, NotFound, Unreachable
+from cortex_tui.models import (
+    ConnectionState,
+    Product,
+    ProductState,
+    Subscription,
+    SubscriptionChange,
+)
+from cortex_tui.widgets.text import plain
+
+SETTLE = 5.0
+"""Seconds that connections which are being made are waited for."""
+_FINE = {ConnectionState.CONNECTED, ConnectionState.DISABLED, ConnectionState.NOT_CONFIGURED}
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+class NotConnected(Exception):
+    """Everything went well, and a connection is not there."""
+
+
+def command(group: click.Group) -> Callable[[Callable[..., Awaitable[None]]], click.Command]:
+    """Make a coroutine function a command of `group`; it gets the open backend first."""
+
+    def register(function: Callable[..., Awaitable[None]]) -> click.Command:
+        @click.pass_obj
+        def run(session: Any, /, **arguments: Any) -> None:
+            async def opened() -> None:
+                backend = await session.open()
+                try:
+                    await function(backend, **arguments)
+                finally:
+                    await backend.aclose()
+
+            with contextlib.suppress(KeyboardInterrupt):
+                asyncio.run(opened())
+
+        run.__doc__ = function.__doc__
+        run.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
+        return group.command(function.__name__)(run)
+
+    return register
+
+
+def register(group: click.Group) -> None:
+    """Add the commands to `group`."""
+    for function in (products, status, subscriptions, reconnect):
+        command(group)(function)
+
+
+@_json
+async def products(backend: Backend, as_json: bool) -> None:
+    """List the products with their state.
+
+    \b
+    Example: cortex products --json | jq '.[].name'
+    """
+    states = await _settled(backend)
+    if as_json:
+        _print_json([state.product.model_dump(mode="json") for state in states])
+        return
+    _print_table(
+        ("ID", "NAME", "STATE", "BROKER", "SUBSCRIPTIONS"),
+        [
+            (
+                state.product.id,
+                state.product.name,
+                state.state,
+                state.broker or "-",
+                f"{state.subscriptions_enabled}/{state.subscriptions_total}",
+            )
+            for state in states
+        ],
+    )
+
+
+@click.argument("product", required=False)
+@_json
+@click.option("--watch", is_flag=True, help="Go on, with a line for every change.")
+async def status(backend: Backend, product: str | None, as_json: bool, watch: bool) -> None:
+    """Say how the connections are: of PRODUCT (id or name), or of all.
+
+    Exits with 0 where all that should be connected are, 1 where one is not, 3 where the
+    orchestrator cannot be asked.
+
+    \b
+    Examples:
+      cortex status || mail -s "a product is down" ops
+      cortex status tyres --json --watch
+    """
+    chosen = None if product is None else (await _find(backend, product)).id
+    if watch:
+        async with contextlib.aclosing(backend.watch()) as beats:
+            async for changed in beats:
+                for product_id, state in changed.items():
+                    if state is not None and chosen in (None, product_id):
+                        _print_status(state, as_json)
+        return
+    states = [each for each in await _settled(backend) if chosen in (None, each.product.id)]
+    if as_json and chosen is None:
+        _print_json([_as_json(state) for state in states])
+    else:
+        for state in states:
+            _print_status(state, as_json)
+    _raise_unless_fine(states)
+
+
+@click.argument("product")
+@click.option("--enable", metavar="NAME", help="Switch this subscription on.")
+@click.option("--disable", metavar="NAME", help="Switch this subscription off.")
+@_json
+async def subscriptions(
+    backend: Backend, product: str, enable: str | None, disable: str | None, as_json: bool
+) -> None:
+    """List the subscriptions of PRODUCT (id or name), or switch one on or off.
+
+    \b
+    Example: cortex subscriptions tyres --disable payment_marked_as_pending
+    """
+    found = await _find(backend, product)
+    for name, enabled in ((enable, True), (disable, False)):
+        if name is not None:
+            subscription = _named(await backend.subscriptions(found.id), name)
+            change = SubscriptionChange(enabled=enabled)
+            await backend.update_subscription(found.id, subscription.id, change)
+    rows = await backend.subscriptions(found.id)
+    if as_json:
+        _print_json([row.model_dump(mode="json") for row in rows])
+        return
+    _print_table(
+        ("ID", "ON", "NAME", "RECEIVED", "TOPIC"),
+        [
+            (
+                row.id,
+                "on" if row.enabled else "off",
+                row.name,
+                row.stats.messages_received,
+                row.topic,
+            )
+            for row in rows
+        ],
+    )
+
+
+@click.argument("product")
+async def reconnect(backend: Backend, product: str) -> None:
+    """Connect PRODUCT (id or name) anew, and say how that went.
+
+    Exits with 0 where it is connected afterwards, else with 1.
+    """
+    found = await _find(backend, product)
+    await backend.reconnect(found.id)
+    states = [each for each in await _settled(backend) if each.product.id == found.id]
+    for state in states:
+        _print_status(state, as_json=False)
+    _raise_unless_fine(states)
+
+
+async def _find(backend: Backend, wanted: str) -> Product:
+    known = await backend.products()
+    for product in known:
+        if wanted == str(product.id) or wanted.casefold() == product.name.casefold():
+            return product
+    names = ", ".join(plain(product.name) for product in known) or "none"
+    raise NotFound(f"there is no product {plain(wanted)!r}", f"The known ones: {names}.")
+
+
+def _named(rows: list[Subscription], name: str) -> Subscription:
+    for row in rows:
+        if row.name == name:
+            return row
+    names = ", ".join(plain(row.name) for row in rows) or "none"
+    raise NotFound(f"there is no subscription {plain(name)!r}", f"The known ones: {names}.")
+
+
+async def _settled(backend: Backend) -> list[ProductState]:
+    """The states of all products, once no connection is being made any more, or `SETTLE` seconds
+    have passed: an embedded orchestrator has only just begun."""
+    states: dict[int, ProductState] = {}
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(SETTLE), contextlib.aclosing(backend.watch()) as beats:
+            async for changed in beats:
+                states.update({i: state for i, state in changed.items() if state is not None})
+                if all(each.state is not ConnectionState.CONNECTING for each in states.values()):
+                    break
+    if backend.problem is not None:
+        raise Unreachable(backend.problem.message, backend.problem.hint)
+    return [states[product_id] for product_id in sorted(states)]
+
+
+def _raise_unless_fine(states: list[ProductState]) -> None:
+    if any(state.state not in _FINE for state in states):
+        raise NotConnected
+
+
+def _as_json(state: ProductState) -> dict[str, Any]:
+    return {**state.model_dump(mode="json"), "state": state.state.value}
+
+
+def _print_status(state: ProductState, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(_as_json(state)))
+        return
+    status = state.status
+    parts = [plain(state.product.name), str(state.state)]
+    if status is not None:
+        parts.append(f"{status.messages_received:,} messages")
+        if status.connection_error:
+            parts.append(plain(status.connection_error))
+        if status.hint:
+            parts.append(plain(status.hint))
+    if state.problem:
+        parts.append(plain(state.problem))
+    click.echo("; ".join(parts))
+
+
+def _print_json(value: object) -> None:
+    click.echo(json.dumps(value, indent=2))
+
+
+def _print_table(heads: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
+    cells = [heads, *(tuple(plain(value) for value in row) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        click.echo("  ".join(map(str.ljust, row, widths)).rstrip())

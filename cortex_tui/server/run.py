@@ -1,0 +1,171 @@
+"""Serve an app with uvicorn, inside the caller's asyncio loop."""
+
+import asyncio
+import json
+import logging
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import uvicorn
+from fastapi import FastAPI
+
+from cortex_tui.server.security import CannotServe
+
+MAX_CONNECTIONS = 1_000
+BACKLOG = 1_024
+GRACE = 5
+"""Seconds that requests under way have to finish when the server stops."""
+
+LogFormat = Literal["text", "json"]
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to whoever runs the loop, and ends the endless streams before it waits."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+        self.ready = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._app.state.live.close()
+        await super().shutdown(sockets)
+
+
+@asynccontextmanager
+async def serving(
+    app: FastAPI,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8004,
+    tls_cert: Path | None = None,
+    tls_key: Path | None = None,
+) -> AsyncIterator[str]:
+    """Serve `app` while the context lasts; gives the URL. Port 0 is any free one.
+
+    Raises `CannotServe` where it cannot listen there, or cannot read the certificate.
+    """
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        ws="none",
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_graceful_shutdown=GRACE,
+        ssl_certfile=tls_cert,
+        ssl_keyfile=tls_key,
+    )
+    try:
+        config.load()
+    except (OSError, ssl.SSLError) as error:
+        raise CannotServe(
+            f"The TLS certificate cannot be used: {error.strerror or error}",
+            "--tls-cert takes a PEM file with the certificate chain, --tls-key its private key.",
+        ) from error
+    listener = _listen(host, port)
+    server = _Server(config, app)
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    ready = asyncio.create_task(server.ready.wait())
+    try:
+        await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            await running
+            raise CannotServe("The server stopped while it started", "The log says why.")
+        name = f"[{host}]" if ":" in host else host
+        scheme = "https" if tls_cert else "http"
+        yield f"{scheme}://{name}:{listener.getsockname()[1]}"
+    finally:
+        ready.cancel()
+        server.should_exit = True
+        await running
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio turns Nagle's delay off only where the protocol is named.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise CannotServe(
+            f"Cannot listen on {host} port {port}: {error.strerror or error}",
+            "Another program may have the port: choose one with --port.",
+        ) from error
+    return listener
+
+
+async def serve(
+    app: FastAPI,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8004,
+    tls_cert: Path | None = None,
+    tls_key: Path | None = None,
+    log_format: LogFormat = "text",
+    on_ready: Callable[[str], None],
+) -> None:
+    """Serve `app` until SIGTERM or SIGINT, then finish what is under way and return.
+
+    Logs to stderr; `on_ready` gets the URL once the server answers.
+    """
+    log_to_stderr(log_format)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGTERM, signal.SIGINT)
+    for number in signals:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        async with serving(app, host=host, port=port, tls_cert=tls_cert, tls_key=tls_key) as url:
+            on_ready(url)
+            await stop.wait()
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+class _JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def log_to_stderr(log_format: LogFormat) -> None:
+    """Log this program at info and uvicorn at warning, a line a record."""
+    handler = logging.StreamHandler(sys.stderr)
+    if log_format == "json":
+        handler.setFormatter(_JsonLines())
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
+    for name, level in (("cortex_tui", logging.INFO), ("uvicorn", logging.WARNING)):
+        logger = logging.getLogger(name)
+        logger.handlers = [handler]
+        logger.setLevel(level)
+        logger.propagate = False

@@ -1,0 +1,183 @@
+"""Contexts and preferences: flag, then environment, then `config.toml`, then the default.
+
+`config.toml` belongs to the person and is only read. What the program remembers by itself lies in
+`remembered.json` beside the database.
+"""
+
+import json
+import os
+import tempfile
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from platformdirs import PlatformDirs
+from pydantic import Field, SecretStr, ValidationError, model_validator
+
+from cortex_tui.backend import BackendError, field_problems
+from cortex_tui.delivery_settings import DeliverySettings, Section
+
+LOCAL = "local"
+"""The context of the embedded orchestrator."""
+Colour = Literal["red", "orange", "yellow", "green", "cyan", "blue", "magenta", "white"]
+
+
+class SettingsError(BackendError):
+    """The configuration file, or what was asked for on the command line, cannot be used."""
+
+
+class Context(Section):
+    """An orchestrator to work with: a database of this machine, or a URL."""
+
+    db: Path | None = None
+    url: str | None = None
+    token: SecretStr | None = None
+    token_file: Path | None = None
+    ca_file: Path | None = None
+    verify: bool = True
+    """Whether the orchestrator's own TLS certificate is verified."""
+    read_only: bool = False
+    colour: Colour | None = None
+    """Marks the context on screen; its name is always there too."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "Context":
+        if self.db is not None and self.url is not None:
+            raise ValueError("db and url are both set: a context has one of them")
+        if self.url is not None and not self.url.startswith(("http://", "https://")):
+            raise ValueError("url has no scheme: start it with http:// or https://")
+        if self.token is not None and self.token_file is not None:
+            raise ValueError("token and token_file are both set: give one of them")
+        return self
+
+    def read_token(self) -> SecretStr | None:
+        """The token, from its file where it has one. Raises `SettingsError`."""
+        return self.token if self.token_file is None else read_secret(self.token_file, "token_file")
+
+
+@dataclass(frozen=True)
+class Target:
+    """An orchestrator to open, and the name a person knows it by."""
+
+    name: str
+    context: Context
+
+
+class Settings(Section):
+    """Everything in `config.toml`."""
+
+    theme: str | None = None
+    default_context: str = LOCAL
+    durability: Literal["full", "normal"] = "full"
+    """`normal` is faster; a power cut may then undo the last events."""
+    delivery: DeliverySettings = DeliverySettings()
+    """Where the actions of the embedded orchestrator go."""
+    contexts: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")], Context] = Field(
+        default_factory=dict
+    )
+
+    @property
+    def targets(self) -> list[Target]:
+        """Every context, the embedded orchestrator of this machine among them."""
+        contexts = {LOCAL: Context(), **self.contexts}
+        return [Target(name, context) for name, context in contexts.items()]
+
+    def context(self, name: str) -> Context:
+        """Raises `SettingsError` where there is none of that name."""
+        if name in self.contexts:
+            return self.contexts[name]
+        if name == LOCAL:
+            return Context()
+        known = ", ".join([LOCAL, *self.contexts])
+        raise SettingsError(f"there is no context {name!r}", f"The known ones: {known}.")
+
+
+def _dirs() -> PlatformDirs:
+    return PlatformDirs("cortex", appauthor=False)
+
+
+def config_file() -> Path:
+    """Where `config.toml` is looked for: `CORTEX_CONFIG`, or the XDG configuration folder."""
+    if named := os.environ.get("CORTEX_CONFIG"):
+        return Path(named)
+    return Path(_dirs().user_config_dir) / "config.toml"
+
+
+def default_db() -> Path:
+    """The database of the embedded orchestrator, in the XDG data folder."""
+    return Path(_dirs().user_data_dir) / "cortex.db"
+
+
+def log_file() -> Path:
+    """Where the application logs, in the XDG state folder."""
+    return Path(_dirs().user_state_dir) / "cortex.log"
+
+
+def load(path: Path) -> Settings:
+    """The settings in `path`; the defaults where there is no such file. Raises `SettingsError`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Settings()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}", "Check the file.") from None
+    try:
+        return Settings.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}", "Mend that line.") from None
+    except ValidationError as error:
+        problem = field_problems(error)[0]
+        where = ".".join(str(part) for part in problem.loc)
+        raise SettingsError(
+            f"{path}: {where}: {problem.message}", "See docs/configuration.md for every key."
+        ) from None
+
+
+def read_secret(path: Path, noun: str) -> SecretStr:
+    """A secret in a file of its own, without the line end. Raises `SettingsError`."""
+    try:
+        secret = path.expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise SettingsError(f"{noun} {path} cannot be read: {reason}", "Check the path.") from None
+    if not secret:
+        raise SettingsError(f"{noun} {path} is empty", "Write the secret into it, on one line.")
+    return SecretStr(secret)
+
+
+def environment_token() -> SecretStr | None:
+    """The token in `CORTEX_TOKEN`."""
+    return SecretStr(token) if (token := os.environ.get("CORTEX_TOKEN")) else None
+
+
+class Remembered:
+    """What the program remembers between runs: small, and never worth an error to lose."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            values = {}
+        self._values: dict[str, Any] = values if isinstance(values, dict) else {}
+
+    @classmethod
+    def default(cls) -> "Remembered":
+        return cls(default_db().with_name("remembered.json"))
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self._values.get(name, default)
+
+    def set(self, name: str, value: Any) -> None:
+        """Keep `value`, which is plain JSON; written at once, whole or not at all."""
+        self._values[name] = value
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with tempfile.NamedTemporaryFile(
+                "w", dir=self._path.parent, prefix=".remembered", delete=False, encoding="utf-8"
+            ) as file:
+                json.dump(self._values, file, indent=1)
+            Path(file.name).replace(self._path)
+        except OSError:
+            return

@@ -1,0 +1,207 @@
+"""What MQTT and DNS allow in a name: one function a rule, pure, each returning the clean value.
+
+Every function raises `ValueError` with a message that names the problem and the fix; the models
+turn that into an error of the field. No message quotes the rejected text: somebody may have put a
+password into the wrong field. Lengths are counted in bytes of UTF-8, as the protocol counts
+them (MQTT 5 §1.5.4: a string is at most 65,535 bytes and holds no U+0000).
+"""
+
+import ipaddress
+import re
+
+MAX_STRING_BYTES = 65_535
+MAX_DNS_NAME = 253
+MAX_DNS_LABEL = 63
+
+TOPIC_VARIABLES = ("application_id",)
+"""The variables a topic pattern may name (API reference, note 6)."""
+
+_DNS_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?", re.IGNORECASE | re.ASCII)
+_WITH_PORT = re.compile(r"(?:\[.+\]|[^:]+):[^:]*")
+_VARIABLE = re.compile(r"\{([^{}]*)\}")
+
+
+def mqtt_string(text: str, noun: str) -> str:
+    """`text`, if it can be sent as an MQTT string (MQTT 5 §1.5.4)."""
+    if "\0" in text:
+        raise ValueError(f"{noun} contains a NUL character: remove it")
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise ValueError(f"{noun} contains half a surrogate pair: remove it") from None
+    if size > MAX_STRING_BYTES:
+        raise ValueError(f"{noun} is {size:,} bytes long: MQTT allows {MAX_STRING_BYTES:,}")
+    return text
+
+
+def host(text: str) -> str:
+    """A host name or an IP address, without scheme, port, path or brackets (RFC 1035 §2.3.4)."""
+    text = text.strip()
+    if not text:
+        raise ValueError("host is empty: give a name such as localhost, or an IP address")
+    if "://" in text:
+        raise ValueError(
+            "host contains a scheme: leave out everything up to '://', and choose TLS with use_tls"
+        )
+    if "@" in text:
+        raise ValueError("host contains '@': put the user name into its own field")
+    if "/" in text:
+        raise ValueError("host contains a path: leave out the first '/' and what follows")
+    if any(character.isspace() or not character.isprintable() for character in text):
+        raise ValueError("host contains a space or a control character: remove it")
+    if _WITH_PORT.fullmatch(text):
+        raise ValueError(
+            "host contains a port: leave out ':' and the number, and give it as the port"
+        )
+    literal = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    try:
+        return str(ipaddress.ip_address(literal))
+    except ValueError:
+        pass
+    if ":" in text:
+        raise ValueError(
+            "host is no valid IPv6 address: check its groups, as in ::1 or 2001:db8::1"
+        )
+    return _dns_name(text)
+
+
+def _dns_name(name: str) -> str:
+    labels = [_ascii_label(label) for label in name.removesuffix(".").split(".")]
+    if any(not label for label in labels):
+        raise ValueError("host has an empty part between two dots: remove the extra dot")
+    if all(label.isdigit() for label in labels):
+        raise ValueError(
+            "host is no valid IPv4 address: four numbers from 0 to 255, as in 10.0.0.7"
+        )
+    for label in labels:
+        if len(label) > MAX_DNS_LABEL:
+            raise ValueError(
+                f"host has a part of {len(label)} characters: "
+                f"DNS allows {MAX_DNS_LABEL} between dots"
+            )
+        if not _DNS_LABEL.fullmatch(label):
+            raise ValueError(
+                "host has a part with other characters than letters, digits and inner hyphens: "
+                "write a name such as broker-1.example.com"
+            )
+    size = len(".".join(labels))
+    if size > MAX_DNS_NAME:
+        raise ValueError(f"host is {size} characters long: DNS allows {MAX_DNS_NAME}")
+    return name
+
+
+def _ascii_label(label: str) -> str:
+    """`label` as DNS is asked for it, or as it stands where it has no such form (RFC 3490)."""
+    try:
+        return label if label.isascii() else label.encode("idna").decode()
+    except UnicodeError:
+        return label
+
+
+def address(host: str, port: int) -> str:
+    """`host:port`, an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host`, a name or an address, is this machine and reachable from no other."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower().rstrip(".") == "localhost"
+
+
+def client_id(text: str) -> str:
+    """A client identifier (MQTT 5 §3.1.3.1)."""
+    if any(not character.isprintable() for character in text):
+        raise ValueError("client_id contains a control character: remove it")
+    return mqtt_string(text, "client_id")
+
+
+def shared_group(text: str) -> str:
+    """A share name: at least one character, and none of `/ + #` (MQTT 5 §4.8.2)."""
+    if not text:
+        raise ValueError("shared_group is empty: give a name such as bre, or turn use_shared off")
+    for character in "/+#":
+        if character in text:
+            raise ValueError(f"shared_group contains {character!r}: a group name has none of / + #")
+    return mqtt_string(text, "shared_group")
+
+
+def topic_filter(text: str, noun: str = "topic") -> str:
+    """A topic filter (MQTT 5 §4.7.1, §4.7.3), not yet shared."""
+    if not text:
+        raise ValueError(f"{noun} is empty: give at least one character")
+    levels = text.split("/")
+    if levels[0] == "$share":
+        raise ValueError(f"{noun} starts with $share: leave that out, and turn use_shared on")
+    for position, level in enumerate(levels):
+        if "#" in level and level != "#":
+            raise ValueError(
+                f"{noun} has '#' beside other characters: it stands alone between slashes"
+            )
+        if level == "#" and position != len(levels) - 1:
+            raise ValueError(
+                f"{noun} has '#' before its end: move it to the end, or use '+' for one level"
+            )
+        if "+" in level and level != "+":
+            raise ValueError(
+                f"{noun} has '+' beside other characters: it stands alone between slashes"
+            )
+    return mqtt_string(text, noun)
+
+
+def topic_name(text: str, noun: str = "topic") -> str:
+    """A topic to publish to: a filter without wildcards (MQTT 5 §3.3.2.1)."""
+    if "+" in text or "#" in text:
+        raise ValueError(f"{noun} contains a wildcard: publish to one exact topic, without + and #")
+    return topic_filter(text, noun)
+
+
+def application_id(text: str) -> str:
+    """One level of a topic: not empty, and none of `/ + #`."""
+    if not text:
+        raise ValueError("application_id is empty: give one, or leave it out for every application")
+    for character in "/+#":
+        if character in text:
+            raise ValueError(
+                f"application_id contains {character!r}: it is one level, with none of / + #"
+            )
+    return mqtt_string(text, "application_id")
+
+
+def topic_prefix(text: str) -> str:
+    """The start of every derived topic; empty is allowed, `#` and variables are not."""
+    if "#" in text:
+        raise ValueError("prefix contains '#': it may only end a topic, so put it into the pattern")
+    if "{" in text or "}" in text:
+        raise ValueError("prefix contains a brace: variables belong into the pattern")
+    return topic_filter(text, "prefix") if text else text
+
+
+def topic_pattern(text: str) -> str:
+    """A topic with `{variables}`: every variable is known and alone between slashes."""
+    known = " and ".join(f"{{{name}}}" for name in TOPIC_VARIABLES)
+    for name in _VARIABLE.findall(text):
+        if name not in TOPIC_VARIABLES:
+            raise ValueError(f"pattern names an unknown variable: use {known}")
+    for level in text.split("/"):
+        without = _VARIABLE.sub("", level)
+        if "{" in without or "}" in without:
+            raise ValueError(
+                f"pattern has a brace without its partner: variables look like {known}"
+            )
+        # For every application a variable becomes the wildcard +, which stands alone.
+        if level != without and not _VARIABLE.fullmatch(level):
+            raise ValueError(
+                f"pattern has {known} beside other characters: it stands alone between slashes"
+            )
+    topic_filter(fill_pattern(text, dict.fromkeys(TOPIC_VARIABLES, "x")), "pattern")
+    return text
+
+
+def fill_pattern(pattern: str, values: dict[str, str]) -> str:
+    """`pattern` with its `{variables}` replaced (API reference, note 6)."""
+    for name, value in values.items():
+        pattern = pattern.replace(f"{{{name}}}", value)
+    return pattern

@@ -1,0 +1,274 @@
+"""A form over a model: its fields, their limits and their messages are the model's own."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import ValidationError
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Input, Static, TextArea
+
+from cortex_tui.backend import FieldProblem, field_problems
+from cortex_tui.models import Model
+from cortex_tui.widgets.choice import ON_OFF, Choice, Options
+from cortex_tui.widgets.line_input import LineInput
+from cortex_tui.widgets.lines import Lines
+from cortex_tui.widgets.text import ACCENT, BAD, MUTED, plain
+
+ROOMY = 72
+"""Columns from which on notes stand beside the fields."""
+
+M = TypeVar("M", bound=Model)
+Control = Input | Choice | TextArea
+
+
+@dataclass(frozen=True)
+class Field:
+    """How one field of a model is asked for."""
+
+    name: str
+    label: str
+    help: str = ""
+    """A few words beside the control; a problem goes below it."""
+    options: Options | None = None
+    """The values to choose from; a bool has its own."""
+    secret: bool = False
+    json: bool = False
+    """Several lines of JSON."""
+    apart: bool = False
+    """An empty line above it: another matter begins."""
+
+
+class _Row(Vertical):
+    """A label, a control, a note beside it and a problem below it."""
+
+    def __init__(self, field: Field, control: Control) -> None:
+        super().__init__()
+        self.set_class(field.json, "-tall")
+        self.set_class(field.apart, "-apart")
+        self.field = field
+        self.control = control
+        self.loaded: Any = None
+
+    def compose(self) -> ComposeResult:
+        with Horizontal():
+            yield Lines(classes="label")
+            yield self.control
+            yield Lines(classes="beside")
+        yield Lines(classes="below")
+        yield Static(classes="problem", markup=False)
+
+    def on_mount(self) -> None:
+        self.mark()
+        self.note(Content())
+
+    @property
+    def value(self) -> Any:
+        """What the control holds."""
+        return self.control.text if isinstance(self.control, TextArea) else self.control.value
+
+    @property
+    def changed(self) -> bool:
+        """Whether that is another value than the one that was loaded."""
+        return bool(self.value != self.loaded)
+
+    def load(self, value: Any) -> None:
+        """Put a stored value into the control."""
+        if isinstance(self.control, TextArea):
+            self.control.text = _inert_json(value)
+        elif isinstance(self.control, Choice):
+            self.control.value = value
+        else:
+            self.control.value = "" if value is None else plain(value)
+        self.loaded = self.value
+        self.mark()
+
+    def mark(self) -> None:
+        """Show whether the field was changed."""
+        mark = "• " if self.changed else "  "
+        self.query_one(".label", Lines).show([Content.assemble((mark, ACCENT), self.field.label)])
+
+    def note(self, text: Content, keep: bool = False) -> None:
+        """Show a note, or the help where there is none. One to `keep` goes below the control where
+        there is no room beside it; others are then left out."""
+        self.query_one(".beside", Lines).show([text or Content.styled(self.field.help, MUTED)])
+        self.query_one(".below", Lines).show([text])
+        self.set_class(keep, "-noted")
+
+    def complain(self, problem: str | None) -> None:
+        """Show what is wrong with the value, or that nothing is."""
+        line = self.query_one(".problem", Static)
+        line.update(Content.styled(f"✗ {plain(problem)}", BAD) if problem else Content())
+        line.display = problem is not None
+        self.set_class(problem is not None, "-wrong")
+
+
+class Form(Vertical, Generic[M]):
+    """Controls for some fields of `model`, checked as they are typed."""
+
+    class Edited(Message):
+        """A value, or what is wrong with one, is no longer what it was."""
+
+    def __init__(self, model: type[M], fields: Sequence[Field], *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._model = model
+        self._rows = {field.name: _Row(field, _control(model, field)) for field in fields}
+        self._touched: set[str] = set()
+        self._problems: list[FieldProblem] = []
+        self.draft: M | None = None
+        """What the form says, or none while something is wrong with it."""
+
+    def compose(self) -> ComposeResult:
+        yield from self._rows.values()
+        yield Static(classes="problem", markup=False)
+        yield Lines(classes="help")
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.set_class(event.size.width < ROOMY, "-cramped")
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Where help has no room beside the fields, that of the focused one stands below all."""
+        for row in self._rows.values():
+            if row.control is event.widget:
+                help_line = Content.styled(row.field.help, MUTED)
+                self.query_one(".help", Lines).show([help_line])
+
+    def load(self, values: Mapping[str, Any]) -> None:
+        """Take `values` as what is stored; nothing is changed then."""
+        self._touched.clear()
+        for name, row in self._rows.items():
+            row.load(values.get(name, self._default(name)))
+        self._check()
+
+    def _default(self, name: str) -> Any:
+        field = self._model.model_fields[name]
+        return None if field.is_required() else field.default
+
+    # -- what it says -------------------------------------------------------------------------
+
+    def __getitem__(self, name: str) -> Any:
+        """What the control of a field holds."""
+        return self._rows[name].value
+
+    @property
+    def changed(self) -> set[str]:
+        """The fields that differ from what was loaded."""
+        return {name for name, row in self._rows.items() if row.changed}
+
+    @property
+    def problems(self) -> list[FieldProblem]:
+        """What is wrong, said or not yet."""
+        return self._problems
+
+    def note(self, name: str, text: Content, *, keep: bool = False) -> None:
+        """Say something beside a field; where there is no room, only what is to `keep`."""
+        self._rows[name].note(text, keep)
+
+    def focus_first(self) -> None:
+        """Go to the first field."""
+        next(iter(self._rows.values())).control.focus()
+
+    def complain(self, problems: Iterable[FieldProblem] | None = None) -> None:
+        """Say everything that is wrong, or these problems, and go to the first of them."""
+        if problems is not None:
+            self._problems = list(problems)
+        self._touched.update(self._rows)
+        self._say()
+        for row in self._rows.values():
+            if row.has_class("-wrong"):
+                row.control.focus()
+                return
+
+    # -- checking -----------------------------------------------------------------------------
+
+    @on(Input.Changed)
+    @on(Choice.Changed)
+    @on(TextArea.Changed)
+    def _edited(self, event: Input.Changed | Choice.Changed | TextArea.Changed) -> None:
+        event.stop()
+        for name, row in self._rows.items():
+            if row.changed:
+                self._touched.add(name)
+            row.mark()
+        self._check()
+
+    def _check(self) -> None:
+        self.draft, self._problems = None, []
+        values: dict[str, Any] = {}
+        for name, row in self._rows.items():
+            values[name] = row.value
+            if row.field.json:
+                try:
+                    values[name] = json.loads(row.value or "[]")
+                except ValueError as error:
+                    self._problems.append(FieldProblem((name,), _json_problem(error)))
+        if not self._problems:
+            try:
+                self.draft = self._model.model_validate(values)
+            except ValidationError as error:
+                self._problems = field_problems(error)
+        self._say()
+        self.post_message(self.Edited())
+
+    def _say(self) -> None:
+        said: dict[str, str] = {}
+        for problem in self._problems:
+            name = str(problem.loc[0]) if problem.loc else ""
+            name = name if name in self._rows else ""
+            if name in self._touched or (not name and self._touched):
+                said.setdefault(name, in_words(problem))
+        for name, row in self._rows.items():
+            row.complain(said.get(name))
+        below = self.query_children(".problem").first(Static)
+        below.update(Content.styled(f"✗ {plain(said[''])}", BAD) if "" in said else Content())
+        below.display = "" in said
+
+
+def in_words(problem: FieldProblem) -> str:
+    """What a problem says to a person; pydantic's own kinds in our words."""
+    context = problem.context or {}
+    inside = ".".join(str(part) for part in problem.loc[1:])
+    match problem.kind:
+        case "int_parsing" | "int_type":
+            text = "give a whole number"
+        case "less_than_equal":
+            text = f"give at most {context['le']:,}"
+        case "greater_than_equal":
+            text = f"give at least {context['ge']:,}"
+        case "string_too_long":
+            text = f"give at most {context['max_length']:,} characters"
+        case "missing":
+            text = "is required"
+        case _:
+            text = problem.message
+    return f"{inside}: {text}" if inside else text
+
+
+def _control(model: type[Model], field: Field) -> Control:
+    if field.json:
+        area = TextArea(compact=True, tab_behavior="focus", show_line_numbers=True)
+        area.cursor_blink = False
+        return area
+    options = ON_OFF if model.model_fields[field.name].annotation is bool else field.options
+    if options:
+        return Choice(options)
+    return LineInput(password=field.secret)
+
+
+def _json_problem(error: ValueError) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"not valid JSON: line {error.lineno}, column {error.colno}: {error.msg}"
+    return "not valid JSON"
+
+
+def _inert_json(value: Any) -> str:
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return "".join(
+        character if character.isprintable() or character == "\n" else json.dumps(character)[1:-1]
+        for character in text
+    )

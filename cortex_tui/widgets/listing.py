@@ -1,0 +1,113 @@
+"""A table with its filter: `/` opens a field above the rows, Esc clears it."""
+
+from collections.abc import Iterable
+from typing import ClassVar, Generic, TypeVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Input
+
+from cortex_tui.widgets.line_input import LineInput
+from cortex_tui.widgets.lines import Lines
+from cortex_tui.widgets.notice import Notice
+from cortex_tui.widgets.table import Table
+from cortex_tui.widgets.text import MUTED, number
+
+Row = TypeVar("Row")
+
+
+class FilterInput(LineInput):
+    """The field of the filter; Enter and Down go on to the rows."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "clear", "Clear the filter", show=False),
+        Binding("down,enter", "done", "On to the rows", show=False),
+    ]
+
+    class Done(Message):
+        """The person goes on to the rows, or gives the filter up."""
+
+    def action_clear(self) -> None:
+        self.value = ""
+        self.post_message(self.Done())
+
+    def action_done(self) -> None:
+        self.post_message(self.Done())
+
+
+class Listing(Vertical, Generic[Row]):
+    """A `Table` under a filter that is hidden while nothing is filtered."""
+
+    def __init__(self, table: Table[Row], *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.table = table
+        # Held, not queried: rows may come before this is composed, and after it is taken down.
+        self._field = FilterInput(id="filter-input")
+        self._counted = Lines(id="filter-count")
+        self._notice = Notice()
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="filter"):
+            yield Lines(id="filter-label")
+            yield self._field
+            yield self._counted
+        yield self._notice
+        yield self.table
+
+    def explain(self, *lines: str) -> None:
+        """Say these lines instead of an empty table; none shows the table again."""
+        if lines:
+            self._notice.say(*lines)
+        else:
+            self._notice.hide()
+        self.table.display = not lines
+
+    def on_mount(self) -> None:
+        self.query_one("#filter").display = False
+        self.query_one("#filter-label", Lines).show([Content.styled("filter", MUTED)])
+
+    @property
+    def filtering(self) -> bool:
+        """Whether the filter is open or holds rows back."""
+        return bool(self.query_one("#filter").display)
+
+    def open_filter(self) -> None:
+        """Let the person type a filter."""
+        self.query_one("#filter").display = True
+        self.screen.set_focus(self._field)
+
+    def clear_filter(self) -> None:
+        """Show every row again."""
+        self._field.value = ""
+        self._done()
+
+    def put(self, rows: Iterable[Row], gone: Iterable[object] = ()) -> None:
+        """As `Table.put`."""
+        self.table.put(rows, gone)
+        self._count()
+
+    def replace(self, rows: Iterable[Row]) -> None:
+        """As `Table.replace`."""
+        self.table.replace(rows)
+        self._count()
+
+    @on(Input.Changed, "#filter-input")
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.table.filter = event.value
+        self._count()
+
+    @on(FilterInput.Done)
+    def _done(self) -> None:
+        if not self.table.filter and not self._field.value:
+            self.query_one("#filter").display = False
+        self.screen.set_focus(self.table)
+
+    def _count(self) -> None:
+        shown, total = len(self.table.shown), len(self.table.rows)
+        text = f"{number(shown)} of {number(total)}   Esc clears"
+        self._counted.show([Content.styled(text, MUTED)])

@@ -1,0 +1,173 @@
+"""How one product is doing: a panel beside the page, or a strip above it."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from textual.content import Content
+
+from cortex_tui.models import ConnectionState, ConnectionStatus, ProductState
+from cortex_tui.widgets.lines import Lines
+from cortex_tui.widgets.state import LOOKS, state_mark
+from cortex_tui.widgets.text import (
+    BAD,
+    MUTED,
+    STRONG,
+    WARN,
+    age,
+    ago,
+    clock,
+    countdown,
+    number,
+    per_second,
+    said,
+)
+
+LABEL = 11
+STRIP_LINES = 3
+
+_BROKEN = (ConnectionState.RETRYING, ConnectionState.LATCHED, ConnectionState.DISCONNECTED)
+
+
+class StatusPanel(Lines):
+    """The status of one product, in the form its width asks for."""
+
+    def show_state(self, state: ProductState, rate: float, now: datetime) -> None:
+        """Draw `state`; only lines that differ are repainted."""
+        if self.screen.has_class("-wide"):
+            self.show(folded(panel(state, rate, now), self.size.width))
+        else:
+            self.show(strip(state, rate, now, self.size.width))
+
+
+def folded(lines: Iterable[Content], width: int) -> list[Content]:
+    """`lines`, those that are wider than `width` broken between words."""
+    return [
+        part
+        for line in lines
+        for part in (line.wrap(width) if 0 < width < line.cell_length else [line])
+    ]
+
+
+def since(state: ProductState, now: datetime) -> Content:
+    """What goes with the state's word: since when, which attempt, what next."""
+    status = state.status
+    if state.unknown_since:
+        return Content(f"since {clock(state.unknown_since, now)} ({age(state.unknown_since, now)})")
+    if status is None:
+        return Content()
+    match status.state:
+        case ConnectionState.CONNECTED if status.last_connected_at:
+            at = status.last_connected_at
+            return Content(f"since {clock(at, now)} ({age(at, now)})")
+        case ConnectionState.CONNECTING if status.attempt > 1:
+            return Content(f"attempt {status.attempt}")
+        case ConnectionState.RETRYING:
+            attempt = f"attempt {status.attempt}"
+            if status.next_attempt_at:
+                return Content(f"{attempt}, next {countdown(status.next_attempt_at, now)}")
+            return Content(attempt)
+        case ConnectionState.LATCHED:
+            return Content("stopped: it needs you")
+    return Content()
+
+
+def trouble(state: ProductState) -> list[Content]:
+    """What is wrong and what to do about it; nothing when all is well."""
+    if state.unknown_since:
+        return [said(state.problem or "The orchestrator cannot be asked.", WARN)]
+    status = state.status
+    if status is None:
+        return (
+            []
+            if state.broker
+            else [Content.styled("Not configured yet: open it and give a broker.", MUTED)]
+        )
+    lines = []
+    if status.connection_error and status.state is not ConnectionState.CONNECTED:
+        lines.append(said(status.connection_error, LOOKS[status.state].style))
+    if status.hint and status.state is not ConnectionState.CONNECTED:
+        lines.append(said(status.hint))
+    for refused in status.refused_filters:
+        lines.append(
+            Content.assemble(
+                ("✗ ", BAD), said(refused.filter), (": ", MUTED), said(refused.reason, BAD)
+            )
+        )
+    if status.requires_restart:
+        lines.append(Content.styled("Saved changes wait for a reconnect.", WARN))
+    return lines
+
+
+def strip(state: ProductState, rate: float, now: datetime, width: int) -> list[Content]:
+    """Three lines for a narrow screen; what is wrong goes before what is counted."""
+    status = state.status
+    lines = [Content.assemble(state_mark(state.state), "  ", since(state, now))]
+    if status:
+        counts = Content.assemble(
+            (number(status.messages_received), STRONG),
+            (" messages  ", MUTED),
+            (per_second(rate), STRONG),
+            ("  last ", MUTED),
+            age(status.last_message_at, now),
+        )
+        lines += [counts, Content(", ").join(_broker(state, status))]
+    lines[1:1] = folded(trouble(state), width)
+    return (lines + [Content()] * STRIP_LINES)[:STRIP_LINES]
+
+
+def panel(state: ProductState, rate: float, now: datetime) -> Iterator[Content]:
+    """The whole status, a fact a line."""
+    status = state.status
+    yield state_mark(state.state)
+    if beside := since(state, now):
+        yield Content.assemble("  ", beside)
+    if wrong := trouble(state):
+        yield Content()
+        yield from wrong
+    yield Content()
+    if status is None:
+        yield _fact("Messages", Content.styled("none yet", MUTED))
+        return
+    yield _fact("Messages", Content.styled(number(status.messages_received), STRONG))
+    yield _fact("Rate", Content.styled(per_second(rate), STRONG if rate else MUTED))
+    if status.last_message_at:
+        yield _fact(
+            "Last",
+            Content(f"{clock(status.last_message_at, now)} ({age(status.last_message_at, now)})"),
+        )
+    else:
+        yield _fact("Last", Content.styled("–", MUTED))
+    yield Content()
+    if state.broker:
+        yield _fact("Broker", said(state.broker))
+    if status.broker_info:
+        yield _fact("Protocol", Content(", ").join(_broker(state, status)[1:]))
+    yield _fact(
+        "Filters",
+        Content.assemble(
+            f"{status.subscribed_topics_count} granted",
+            (f", {len(status.refused_filters)} refused", BAD) if status.refused_filters else "",
+        ),
+    )
+    yield _fact(
+        "Enabled",
+        Content(f"{state.subscriptions_enabled} of {state.subscriptions_total} subscriptions"),
+    )
+    if status.client_id:
+        yield _fact("Client id", said(status.client_id))
+    if status.last_disconnected_at:
+        yield _fact("Last lost", Content(ago(status.last_disconnected_at, now)))
+
+
+def _fact(label: str, value: Content) -> Content:
+    return Content.assemble((f"{label:<{LABEL}}", MUTED), value)
+
+
+def _broker(state: ProductState, status: ConnectionStatus) -> list[Content]:
+    facts = [said(state.broker)] if state.broker else []
+    info = status.broker_info
+    if info and info.version:
+        facts.append(said(f"MQTT {info.version}"))
+    if info and info.max_qos is not None:
+        facts.append(Content(f"QoS up to {info.max_qos}"))
+    return facts

@@ -1,0 +1,25 @@
+"""`make bench`: figures beside a yardstick from the same run, since machines are noisy.
+
+`python -m tests.bench [NAME …]` runs those named, or all.
+"""
+
+import importlib
+import sys
+
+ROOMS = {
+    "drain": "a QoS 1 backlog, beside a bare paho client",
+    "terminal": "first frame, idle line, time to quit, beside a bare Textual app",
+}
+
+
+def main() -> None:
+    names = sys.argv[1:] or list(ROOMS)
+    for name in names:
+        if name not in ROOMS:
+            sys.exit(f"there is no bench {name!r}; known: {', '.join(ROOMS)}")
+    for name in names:
+        print(f"\n{name}: {ROOMS[name]}", flush=True)
+        importlib.import_module(f"tests.bench.{name}").run()
+
+
+main()

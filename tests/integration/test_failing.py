@@ -1,0 +1,53 @@
+"""What nobody foresaw: a clean terminal, a short message, and a log without secrets."""
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BROKEN = """
+import sys
+from cortex_tui import app, cli
+
+def broken(self, *_):
+    password = "hunter2-hunter2"
+    raise RuntimeError("unforeseen")
+
+app.CortexApp.on_mount = broken
+sys.argv = ["cortex"]
+cli.main()
+"""
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CORTEX_")}
+    folders = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
+    return {**kept, **folders, "TERM": "xterm-256color", "CORTEX_DB": str(tmp_path / "c.db")}
+
+
+def test_the_application_fails_in_one_line(environment: dict[str, str], tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", BROKEN], env=environment, stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    output = b""
+    while True:
+        try:
+            output += os.read(ours, 65_536)
+        except OSError:
+            break
+    os.close(ours)
+    assert process.wait(timeout=30) == 70
+    shown = output.decode(errors="replace")
+    assert "this is a fault of the program" in shown
+    assert "Traceback" not in shown
+    assert "\x1b[?1049l" in shown, "the alternate screen was left"
+    log = (tmp_path / "state" / "cortex" / "cortex.log").read_text()
+    assert "RuntimeError: unforeseen" in log
+    for text in (shown, log):
+        assert "hunter2-hunter2" not in text.replace('password = "hunter2-hunter2"', "")

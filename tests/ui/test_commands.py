@@ -1,0 +1,200 @@
+"""Keys, the help, finding by typing, what is refused and why, and leaving."""
+
+from collections import Counter
+
+import pytest
+from textual.pilot import Pilot
+
+from cortex_tui.app import CortexApp
+from cortex_tui.commands import COMMANDS, Scope, of
+from cortex_tui.demo.broker import Broker
+from cortex_tui.models import ConnectionState, ProductDraft, SubscriptionDraft
+from cortex_tui.screens.config import ConfigPane
+from cortex_tui.screens.dialogs import FormDialog
+from cortex_tui.screens.product import ProductScreen
+from cortex_tui.screens.products import ProductsScreen
+from cortex_tui.screens.subscriptions import SubscriptionsPane
+from cortex_tui.screens.test import TestDialog
+from tests.orchestrators import TOPIC, configured, draft, reaches
+from tests.ui.conftest import Orchestrator
+from tests.ui.driving import before
+from tests.waiting import until
+
+EATEN = {f"ctrl+{key}" for key in "himjsb"} | {"ctrl+left_square_bracket"}
+"""Keys that terminals and multiplexers keep or turn into others."""
+
+TOGETHER = [
+    {Scope.OPENING, Scope.APP},
+    {Scope.PRODUCTS, Scope.APP},
+    {Scope.PRODUCT, Scope.CONFIG, Scope.APP},
+    {Scope.PRODUCT, Scope.SUBSCRIPTIONS, Scope.APP},
+]
+"""Scopes whose keys work at the same time."""
+
+
+@pytest.mark.parametrize(
+    ("scope", "nodes"),
+    [
+        (Scope.OPENING, [ProductsScreen]),
+        (Scope.PRODUCTS, [ProductsScreen]),
+        (Scope.PRODUCT, [ProductScreen]),
+        (Scope.CONFIG, [ConfigPane]),
+        (Scope.SUBSCRIPTIONS, [SubscriptionsPane]),
+        (Scope.DIALOG, [FormDialog, TestDialog]),
+        (Scope.APP, [CortexApp]),
+    ],
+)
+def test_every_command_is_carried_out_by_somebody(scope: Scope, nodes: list[type]) -> None:
+    for command in of(scope):
+        assert any(callable(getattr(node, f"do_{command.name}", None)) for node in nodes), command
+
+
+@pytest.mark.parametrize("scopes", TOGETHER)
+def test_no_key_means_two_things_at_once(scopes: set[Scope]) -> None:
+    keys = Counter(key for command in of(*scopes) for key in command.keys.split(","))
+    assert [key for key, count in keys.items() if count > 1] == []
+
+
+@pytest.mark.parametrize("scopes", TOGETHER)
+def test_the_key_line_has_at_most_six(scopes: set[Scope]) -> None:
+    page = [command for command in of(*scopes) if command.footer and command.scope != Scope.APP]
+    assert len(page) <= 5, "and one more for the help"
+
+
+def test_no_command_depends_on_a_key_that_never_arrives() -> None:
+    for command in COMMANDS.values():
+        assert set(command.keys.split(",")) - EATEN, command
+
+
+async def test_help_shows_every_command_of_the_place(
+    embedded: Orchestrator, broker: Broker
+) -> None:
+    await configured(embedded.inside, draft(broker))
+    async with before(embedded.open, size=(100, 60)) as person:
+        await person.sees("▸")
+        await person.press("question_mark")
+        for command in of(Scope.PRODUCTS, Scope.APP):
+            await person.sees(command.help)
+        await person.press("escape", "enter")
+        await person.sees("Clean session")
+        await person.press("enter", "f1")  # from within a field
+        for command in of(Scope.PRODUCT, Scope.CONFIG):
+            await person.sees(command.help)
+        assert not person.line("Switch the subscription on or off")
+
+
+async def test_help_greys_what_is_refused_and_says_why(embedded: Orchestrator) -> None:
+    async with before(embedded.open) as person:
+        await person.sees("No products yet")
+        await person.press("f1")
+        await person.sees("Open the product. No product is selected.")
+
+
+async def test_refused_commands_say_why_when_pressed(embedded: Orchestrator) -> None:
+    async with before(embedded.open) as person:
+        await person.sees("No products yet")
+        await person.press("enter")
+        await person.sees("No product is selected.")
+
+
+async def test_read_only_refuses_every_change(embedded: Orchestrator, broker: Broker) -> None:
+    subscription = SubscriptionDraft(name="audit", topic=TOPIC)
+    product = await configured(embedded.inside, draft(broker), subscription)
+    await reaches(embedded.inside, product.id, ConnectionState.CONNECTED)
+    async with before(embedded.open, read_only=True) as person:
+        await person.sees("cortex", "read-only")
+        await person.press("n")
+        await person.sees("This context is read-only.")
+        await person.press("delete", "e", "d", "r")
+        assert isinstance(person.app.screen, ProductsScreen)
+        await person.press("enter")
+        await person.sees("Clean session")
+        await person.press("enter")
+        await person.type("x")
+        await person.press("f2", "f3")
+        await person.press("f6", "f6", "space", "a", "n", "x")
+        await person.sees("▸ ● on", "audit")
+        config = await embedded.inside.config(product.id)
+        assert config.mqtt_config is not None
+        assert config.mqtt_config.broker.host == broker.host
+        assert config.subscriptions is not None
+        assert config.subscriptions[0].enabled
+
+
+async def test_products_and_commands_are_found_by_typing(
+    orchestrator: Orchestrator,
+) -> None:
+    for name in ("Tyres", "Travel", "Pets"):
+        await orchestrator.inside.create_product(ProductDraft(name=name))
+    async with before(orchestrator.open) as person:
+        await person.sees("Travel")
+        await person.press("ctrl+p")
+        await person.type("trav")
+        await person.sees("▸ Travel")
+        await person.press("enter")
+        await person.sees("cortex › Travel")
+        await person.press("ctrl+p")
+        await person.type("pets")
+        await person.press("enter")
+        await person.sees("cortex › Pets")
+        await person.press("colon")
+        await person.type("topics tab")
+        await person.sees("▸ Topics")
+        await person.press("enter")
+        await person.sees("Pattern")
+        await person.press("escape")
+        await person.sees("▸", "Pets")
+
+
+async def test_going_to_another_product_asks_for_what_is_unsaved(embedded: Orchestrator) -> None:
+    for name in ("Tyres", "Pets"):
+        await embedded.inside.create_product(ProductDraft(name=name))
+    async with before(embedded.open) as person:
+        await person.sees("▸", "Pets")
+        await person.press("enter")
+        await person.sees("Clean session")
+        await person.press("enter")
+        await person.type("broker")
+        await person.press("ctrl+p")
+        await person.type("tyres")
+        await person.press("enter")
+        await person.sees("Leave with unsaved changes?")
+        await person.press("d")
+        await person.sees("cortex › Tyres")
+
+
+async def test_a_keymap_gives_a_command_another_key(embedded: Orchestrator) -> None:
+    async with before(embedded.open) as person:
+        person.app.set_keymap({"products.new": "c"})
+        await person.sees("c New")
+        await person.press("n")
+        await person.sees("No products yet")
+        await person.press("c")
+        await person.sees("New product")
+
+
+async def test_the_theme_is_chosen_from_a_list(embedded: Orchestrator) -> None:
+    async with before(embedded.open) as person:
+        await person.press("f9")
+        await person.type("cortex-light")
+        await person.press("enter")
+        await until(lambda: person.app.theme == "cortex-light")
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+c", "ctrl+q"])
+async def test_quitting(embedded: Orchestrator, key: str) -> None:
+    async with before(embedded.open) as person:
+        await person.sees("No products yet")
+        await _quits(person.pilot, key)
+
+
+async def test_ctrl_c_quits_whatever_is_open_or_unsaved(embedded: Orchestrator) -> None:
+    async with before(embedded.open) as person:
+        await person.press("n")
+        await person.type("unsaved")
+        await _quits(person.pilot, "ctrl+c")
+
+
+async def _quits(pilot: Pilot[None], key: str) -> None:
+    await pilot.press(key)
+    await until(lambda: pilot.app._exit)

@@ -1,0 +1,155 @@
+"""Whatever comes from outside is shown, and obeyed by nothing."""
+
+import unicodedata
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.segment import Segment
+from textual.color import Color
+from textual.events import Paste
+
+from cortex_tui.demo.broker import Broker
+from cortex_tui.models import Action, ConnectionState, ProductDraft, SubscriptionDraft
+from cortex_tui.widgets.inert import Ascii, Inert, to_ascii
+from cortex_tui.widgets.text import MAX_SHOWN, UNSHOWN, plain
+from tests.orchestrators import configured, draft, reaches
+from tests.ui.conftest import Orchestrator
+from tests.ui.driving import NARROW, WIDE, Person, before
+
+OBEYED = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Unicode categories a terminal may obey: controls, formats, half pairs, separators."""
+
+NASTY = [
+    "[/foo] [bold red]x[/] [@click=app.quit]y[/]",
+    "\x1b[31mred\x1b]0;title\x07\x9b2J",
+    "\u202eevil\u2066\u200f",
+    "a\r\nb\tc\x00d\x7f",
+    "漢字かな交じり文" * 20,
+    "e\u0301\u0301\u0301 zero\u200bwidth \U0001f469\u200d\U0001f467",
+    "\ud83d half a pair".encode("utf-8", "surrogatepass").decode("utf-8", "surrogatepass"),
+    "x" * 1_048_576,
+]
+HOSTILE = st.one_of(st.sampled_from(NASTY), st.text(), st.text(st.characters(codec=None)))
+
+
+@given(HOSTILE)
+@example("\x1b")
+def test_plain_is_one_line_that_nothing_obeys(text: str) -> None:
+    shown = plain(text)
+    assert shown.isprintable()
+    assert len(shown) <= MAX_SHOWN
+    assert not any(unicodedata.category(each) in OBEYED for each in shown)
+
+
+@given(st.text(st.characters(categories=["L", "N", "P", "S"])))
+def test_plain_leaves_ordinary_text_alone(text: str) -> None:
+    assert plain(text, limit=len(text)) == text
+
+
+def test_what_is_not_shown_leaves_a_mark() -> None:
+    assert plain("a\x1b[0m\u202eb") == f"a{UNSHOWN}[0m{UNSHOWN}b"
+    assert plain("a\tb\nc") == "a b c"
+
+
+@given(HOSTILE)
+def test_the_last_filter_keeps_every_cell_in_its_place(text: str) -> None:
+    [segment] = Inert().apply([Segment(text)], Color(0, 0, 0))
+    assert segment.text.isprintable()
+    assert cell_len(segment.text) == cell_len(text)
+
+
+@given(HOSTILE)
+def test_ascii_is_ascii_and_as_wide(text: str) -> None:
+    text = plain(text)
+    assert to_ascii(text).isascii()
+    assert cell_len(to_ascii(text)) == cell_len(text)
+
+
+def inert(person: Person, *, width: int) -> None:
+    """Nothing on the terminal is obeyed, and every line is as wide as it."""
+    for line in person.screen.splitlines():
+        assert line.isprintable(), ascii(line)
+        assert cell_len(line) == width
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE])
+@pytest.mark.parametrize("text", NASTY[:6])
+async def test_no_screen_is_broken_by_what_is_stored(
+    embedded: Orchestrator, broker: Broker, text: str, size: tuple[int, int]
+) -> None:
+    printable = "".join(each for each in text if each.isprintable())[:150]
+    action = Action.model_validate({"type": text, "condition": text, "params": {text: text}})
+    subscription = SubscriptionDraft(
+        name=printable,
+        topic=text.replace("#", "").replace("+", "").replace("\x00", ""),
+        description=text.replace("\x00", ""),
+        actions=(action,),
+    )
+    await configured(embedded.inside, draft(broker, client_id="[/x]"), subscription)
+    await embedded.inside.create_product(
+        ProductDraft(name=printable, description=text.replace("\x00", ""))
+    )
+    width = size[0]
+    async with before(embedded.open, size=size) as person:
+        await person.sees("▸")
+        inert(person, width=width)
+        await person.press("e")  # a product
+        await person.sees("Edit product")
+        inert(person, width=width)
+        await person.press("escape", "x")  # a question
+        await person.sees("Delete product")
+        inert(person, width=width)
+        await person.press("n", "ctrl+p")  # found by typing
+        inert(person, width=width)
+        await person.type("tyres")
+        await person.press("enter")
+        await person.sees("Clean session")
+        inert(person, width=width)
+        await person.press("2")
+        await person.sees("Pattern")
+        inert(person, width=width)
+        await person.press("3")
+        await person.sees("RECEIVED")
+        inert(person, width=width)
+        await person.press("enter")  # a subscription
+        await person.sees("Application id")
+        inert(person, width=width)
+        await person.press("escape", "x")
+        await person.sees("Delete subscription")
+        inert(person, width=width)
+        person.app.notify(text, title=text, severity="error")
+        await person.pilot.pause()
+        inert(person, width=width)
+
+
+async def test_pasted_controls_do_not_reach_the_terminal(embedded: Orchestrator) -> None:
+    async with before(embedded.open) as person:
+        await person.press("n")
+        await person.sees("New product")
+        person.app.screen.query_one("Input").post_message(Paste("a\x1b[31mb\u202ec"))
+        await person.sees("Name", "a")
+        inert(person, width=80)
+
+
+@pytest.mark.parametrize("locale", ["C", "POSIX", "en_US.ISO-8859-1"])
+async def test_another_locale_than_utf_8_is_drawn_in_ascii(
+    embedded: Orchestrator, broker: Broker, locale: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", locale)
+    product = await configured(embedded.inside, draft(broker))
+    await embedded.inside.create_product(ProductDraft(name="Ünïcode 漢字"))
+    await reaches(embedded.inside, product.id, ConnectionState.CONNECTED)
+    async with before(embedded.open) as person:
+        await person.sees("* connected", "Tyres")
+        await person.sees("o not configured", "?n?code ????")
+        for keys in ("e", "escape enter", "enter", "escape f6 f6 n", "f1"):
+            await person.press(*keys.split())
+            assert person.screen.isascii(), person.screen
+
+
+def test_the_filters_are_cheap_for_what_needs_no_change() -> None:
+    segments = [Segment("plain"), Segment("text")]
+    black = Color(0, 0, 0)
+    assert Ascii().apply(Inert().apply(segments, black), black) == segments

@@ -1,0 +1,403 @@
+"""One product: configuring its broker and topics, and following its connection."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from cortex_tui.demo.broker import Broker
+from cortex_tui.models import (
+    ConfigDraft,
+    ConnectionState,
+    Product,
+    ProductDraft,
+    SubscriptionDraft,
+    TopicsConfig,
+)
+from tests.brokers import ANONYMOUS, StartMosquitto, publish, tls, users
+from tests.certificates import Authority
+from tests.orchestrators import TOPIC, configured, connected, draft, reaches
+from tests.ui.conftest import Orchestrator
+from tests.ui.driving import WIDE, Person, before
+from tests.waiting import until
+
+EVERY = SubscriptionDraft(name="audit", topic=TOPIC, event="*")
+
+
+async def product_of(orchestrator: Orchestrator, broker: Broker, **options: Any) -> Product:
+    """A connected product."""
+    return await connected(orchestrator.inside, draft(broker, **options), EVERY)
+
+
+async def enter(person: Person) -> None:
+    """Open the only product, and go to the first field of its Broker tab."""
+    await person.sees("▸")
+    await person.press("enter")
+    await person.sees("Clean session")
+    await person.press("enter")
+
+
+async def to(person: Person, field: str) -> None:
+    """Go to a field by its label."""
+    for _ in range(20):
+        focused = person.app.focused
+        row = focused.parent.parent if focused and focused.parent else None
+        if row is not None and getattr(getattr(row, "field", None), "label", "") == field:
+            return
+        await person.press("tab")
+    raise AssertionError(f"no way to {field}\n{person.screen}")
+
+
+async def test_configure_connect_and_see_the_counts(
+    orchestrator: Orchestrator, broker: Broker
+) -> None:
+    product = await orchestrator.inside.create_product(ProductDraft(name="Tyres"))
+    await orchestrator.inside.create_subscription(product.id, EVERY)
+    async with before(orchestrator.open) as person:
+        await enter(person)
+        await person.sees("○ not configured")
+        await person.type(broker.host)
+        await to(person, "Port")
+        await person.fill(str(broker.port))
+        await person.sees("1 Broker •")
+        if not broker.sharing:
+            await person.press("f6", "enter")
+            await to(person, "Shared")
+            await person.press("space")
+        await person.press("f3")
+        await person.sees("● connected", "since")
+        await person.sees_no("Broker •")
+        publish(broker, TOPIC, '{"event": "paid"}')
+        await person.sees("1 messages")
+        await person.press("escape")
+        await person.press("escape")
+        await person.sees("▸ ● connected", "Tyres", " 1 ")
+
+
+async def test_problems_are_said_while_typing_and_nothing_wrong_is_saved(
+    orchestrator: Orchestrator,
+) -> None:
+    await orchestrator.inside.create_product(ProductDraft(name="Tyres"))
+    async with before(orchestrator.open) as person:
+        await enter(person)
+        await person.type("mqtt://broker")
+        await person.sees("✗ host contains a scheme")
+        await person.fill("broker")
+        await person.sees_no("✗")
+        await to(person, "Port")
+        await person.fill("70000")
+        await person.sees("✗ give at most 65,535")
+        await person.fill("x")
+        await person.sees("✗ give a whole number")
+        await person.press("f2")
+        await person.sees("One value needs correcting")
+        await person.fill("1883")
+        await to(person, "Password")
+        await person.type("secret")
+        await person.sees("✗ password is set without a user name")
+        await person.press("f2")
+        await person.sees("✗ password is set without a user name")
+        assert "secret" not in person.screen
+        assert (await orchestrator.inside.config(1)).mqtt_config is None
+
+
+async def test_problems_on_the_other_tab_are_gone_to(
+    embedded: Orchestrator, broker: Broker
+) -> None:
+    await product_of(embedded, broker)
+    async with before(embedded.open) as person:
+        await enter(person)
+        await person.press("f6", "enter")
+        await to(person, "Group")
+        await person.fill("a/b")
+        await person.sees("✗ shared_group contains '/'")
+        await person.press("f6", "f6")
+        await person.sees("Clean session")
+        await person.press("f2")
+        await person.sees("✗ shared_group contains '/'")
+        await person.sees("One value needs correcting")
+
+
+async def test_the_password_says_what_becomes_of_it_and_is_never_shown(
+    orchestrator: Orchestrator, start_mosquitto: StartMosquitto, tmp_path: Path
+) -> None:
+    broker = start_mosquitto(*users(tmp_path, {"alice": "right"}))
+    product = await product_of(orchestrator, broker, username="alice", password=SecretStr("right"))
+    async with before(orchestrator.open) as person:
+        await enter(person)
+        await person.sees("Password", "set, unchanged")
+        await to(person, "Password")
+        await person.type("wrong")
+        await person.sees("Password", "•••••", "new")
+        await person.press("f3")
+        await person.sees("✗ latched")
+        await person.sees("code 5")
+        await person.sees("Password", "set, unchanged")
+        await to(person, "Password")
+        await person.type("right")
+        await person.press("f3")
+        await person.sees("● connected")
+        await to(person, "User name")
+        await person.fill("")
+        await person.sees("Password", "will be removed: no user name")
+        await person.press("f2")
+        await person.sees("Password", "not set")
+        await person.sees("Saved changes wait for a reconnect")
+        assert (await stored(orchestrator, product)).broker.password is None
+
+
+async def test_wrong_password_is_corrected_in_a_few_keys(
+    embedded: Orchestrator, start_mosquitto: StartMosquitto, tmp_path: Path
+) -> None:
+    broker = start_mosquitto(*users(tmp_path, {"alice": "right"}))
+    config = draft(broker, username="alice", password=SecretStr("last-year"))
+    product = await configured(embedded.inside, config, EVERY)
+    await reaches(embedded.inside, product.id, ConnectionState.LATCHED)
+    async with before(embedded.open, size=WIDE) as person:
+        await person.sees("✗ latched", "Tyres")
+        await enter(person)
+        await person.sees("stopped: it needs you")
+        await to(person, "Password")
+        await person.type("right")
+        await person.press("f3")
+        await person.sees("● connected")
+
+
+async def test_unverified_tls_is_warned_of(
+    embedded: Orchestrator, start_mosquitto: StartMosquitto, authority: Authority
+) -> None:
+    broker = start_mosquitto(*ANONYMOUS, *tls(authority.server("localhost", names=("localhost",))))
+    await embedded.inside.create_product(ProductDraft(name="Tyres"))
+    async with before(embedded.open) as person:
+        await enter(person)
+        await person.type("localhost")
+        await to(person, "Port")
+        await person.fill(str(broker.port))
+        await to(person, "TLS")
+        await person.press("space")
+        await person.sees_no("anyone may be")
+        await person.press("f3")
+        await person.sees("✗ latched")
+        await to(person, "Verify")
+        await person.press("right")
+        await person.sees("⚠ anyone may be the broker")
+        await person.press("f3")
+        await person.sees("● connected")
+
+
+async def test_values_are_tested_unsaved_beside_the_running_connection(
+    orchestrator: Orchestrator, start_mosquitto: StartMosquitto, tmp_path: Path
+) -> None:
+    broker = start_mosquitto(*users(tmp_path, {"alice": "right"}))
+    product = await product_of(orchestrator, broker, username="alice", password=SecretStr("right"))
+    since = (await orchestrator.inside.status(product.id)).last_connected_at
+    async with before(orchestrator.open) as person:
+        await enter(person)
+        await person.press("f4")
+        await person.sees("✓ Connected in", "ms")
+        await person.press("escape")
+        await to(person, "Password")
+        await person.type("wrong")
+        await person.press("f4")
+        await person.sees(f"Test of {broker.host}:{broker.port}")
+        await person.sees("✗ Connection failed with code")
+        await person.press("r")
+        await person.sees("✗ Connection failed with code")
+        await person.press("escape")
+        await person.sees("● connected")
+        await person.sees("1 Broker •")
+        status = await orchestrator.inside.status(product.id)
+        assert status.last_connected_at == since
+
+
+async def test_a_test_that_is_closed_is_given_up(embedded: Orchestrator, broker: Broker) -> None:
+    await product_of(embedded, broker)
+    left = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()  # what the test sends; then, nothing until it is gone
+        while await reader.read():
+            pass
+        left.set()
+        writer.close()
+
+    silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    async with silent, before(embedded.open) as person:
+        await enter(person)
+        await to(person, "Port")
+        await person.fill(str(silent.sockets[0].getsockname()[1]))
+        await person.press("f4")
+        await person.sees("Connecting without a user name")
+        await person.press("escape")
+        await person.sees_no("Connecting without")
+        await until(left.is_set)
+
+
+@pytest.mark.parametrize("size", [(80, 24), WIDE])
+async def test_the_preview_shows_the_exact_filters(
+    embedded: Orchestrator, broker: Broker, size: tuple[int, int]
+) -> None:
+    derived = SubscriptionDraft(name="one", application_id="ABC123")
+    given = SubscriptionDraft(name="two", topic="other/#")
+    covered = SubscriptionDraft(name="three", topic="other/place")
+    config = draft(broker, topics=TopicsConfig(use_shared=True))
+    await configured(embedded.inside, config, derived, given, covered)
+    async with before(embedded.open, size=size) as person:
+        await enter(person)
+        await person.press("f6")
+        await person.sees("$share/bre//v3/applications/ABC123/business-events")
+        await person.sees("$share/bre/other/#")
+        assert not person.line("other/place")
+        await person.press("enter")
+        await person.fill("v4")
+        await person.sees("$share/bre/v4/ABC123/business-events")
+        await to(person, "Shared")
+        await person.press("space")
+        await person.sees_no("$share")
+        await person.sees("v4/ABC123/business-events")
+        await to(person, "Pattern")
+        await person.fill("{application}/x")
+        await person.sees("✗ pattern names an unknown variable")
+        await person.sees("The filters show when the values above are right.")
+
+
+async def test_without_subscriptions_the_preview_shows_an_example(embedded: Orchestrator) -> None:
+    await embedded.inside.create_product(ProductDraft(name="Tyres"))
+    async with before(embedded.open) as person:
+        await enter(person)
+        await person.press("f6")
+        await person.sees("No subscription is enabled")
+        await person.sees("$share/bre//v3/applications/+/business-events")
+
+
+async def test_leaving_with_unsaved_changes_asks(
+    orchestrator: Orchestrator, broker: Broker
+) -> None:
+    product = await product_of(orchestrator, broker)
+    async with before(orchestrator.open) as person:
+        await enter(person)
+        await to(person, "Client id")
+        await person.type("mine")
+        await person.press("escape", "escape")
+        await person.sees("Leave with unsaved changes?")
+        await person.press("y")
+        await person.sees("Client id", "mine")
+        await person.press("q")
+        await person.sees("Leave with unsaved changes?")
+        await person.press("escape")
+        await person.press("escape")
+        await person.sees("Leave with unsaved changes?")
+        await person.press("d")
+        await person.sees("▸ ● connected")
+        assert (await stored(orchestrator, product)).broker.client_id is None
+
+        await enter(person)
+        await to(person, "Client id")
+        await person.type("mine")
+        await person.press("escape", "escape")
+        await person.sees("Leave with unsaved changes?")
+        await person.press("s")
+        await person.sees("▸ ● connected")
+        assert (await stored(orchestrator, product)).broker.client_id == "mine"
+
+
+async def test_revert(embedded: Orchestrator, broker: Broker) -> None:
+    await product_of(embedded, broker)
+    async with before(embedded.open) as person:
+        await enter(person)
+        await person.fill("elsewhere")
+        await person.sees("• Host", "elsewhere")
+        await person.press("f8")
+        await person.sees("Host", broker.host)
+        await person.sees_no("• Host")
+        await person.sees_no("1 Broker •")
+
+
+async def test_the_connection_is_followed_through_an_outage(
+    orchestrator: Orchestrator, broker: Broker
+) -> None:
+    await product_of(orchestrator, broker)
+    async with before(orchestrator.open, size=WIDE) as person:
+        await enter(person)
+        await person.sees("● connected")
+        broker.stop()
+        await person.sees("↻ retrying")
+        await person.sees("attempt", "next in")
+        broker.start()
+        await person.press("f5")
+        await person.sees("● connected")
+        publish(broker, TOPIC, "{}")
+        await person.sees("Messages", "1")
+
+
+async def test_somebody_elses_change_is_not_overwritten_silently(
+    embedded: Orchestrator, broker: Broker
+) -> None:
+    product = await product_of(embedded, broker)
+    async with before(embedded.open, size=WIDE) as person:
+        await enter(person)
+        await to(person, "Client id")
+        await person.type("mine")
+        await embedded.inside.save_config(product.id, draft(broker, client_id="theirs"))
+        await person.press("f2")
+        await person.sees("Somebody else changed this configuration meanwhile")
+        await person.sees("mine", "theirs")
+        await person.press("l")
+        await person.sees("Client id", "theirs")
+        await to(person, "Client id")
+        await person.fill("mine")
+        await embedded.inside.save_config(product.id, draft(broker, client_id="again"))
+        await person.press("f2")
+        await person.sees("Somebody else changed this configuration meanwhile")
+        await person.press("o")
+        await person.sees_no("Somebody else")
+
+        async def overwritten() -> bool:
+            return (await stored(embedded, product)).broker.client_id == "mine"
+
+        await until(overwritten)
+
+
+async def test_a_product_deleted_elsewhere_is_left(
+    orchestrator: Orchestrator, broker: Broker
+) -> None:
+    product = await product_of(orchestrator, broker)
+    async with before(orchestrator.open) as person:
+        await enter(person)
+        await orchestrator.inside.delete_product(product.id)
+        await person.sees("This product does not exist any more.")
+        await person.sees("No products yet")
+
+
+async def test_disable_and_enable_from_its_page(orchestrator: Orchestrator, broker: Broker) -> None:
+    await product_of(orchestrator, broker)
+    async with before(orchestrator.open) as person:
+        await enter(person)
+        await person.press("escape", "d")
+        await person.sees("– disabled")
+        await person.press("r")
+        await person.sees("The product is disabled")
+        await person.press("d")
+        await person.sees("● connected")
+
+
+async def test_the_status_moves_beside_the_page_where_there_is_room(
+    embedded: Orchestrator, broker: Broker
+) -> None:
+    await product_of(embedded, broker)
+    async with before(embedded.open, size=(99, 30)) as person:
+        await enter(person)
+        strip = person.line("● connected")
+        assert strip.startswith("  ●")
+        await person.pilot.resize_terminal(100, 30)
+        await person.sees("1 Broker", "● connected")
+        await person.sees("Port", "Messages")
+
+
+async def stored(orchestrator: Orchestrator, product: Product) -> ConfigDraft:
+    """The stored configuration."""
+    config = (await orchestrator.inside.config(product.id)).mqtt_config
+    assert config is not None
+    return ConfigDraft.model_construct(broker=config.broker, topics=config.topics)

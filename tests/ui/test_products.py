@@ -1,0 +1,249 @@
+"""The table of products, as a person works with it."""
+
+from pathlib import Path
+
+from cortex_tui.backend import Backend
+from cortex_tui.demo.broker import Broker
+from cortex_tui.local.backend import LocalBackend
+from cortex_tui.models import ConnectionState, ProductDraft, SubscriptionDraft
+from cortex_tui.settings import Target
+from tests.brokers import publish
+from tests.orchestrators import TOPIC, configured, draft, reaches
+from tests.ui.conftest import Orchestrator
+from tests.ui.driving import WIDE, Person, before
+
+EVERY = SubscriptionDraft(name="audit", topic=TOPIC, event="*")
+
+
+async def make(backend: LocalBackend, *names: str) -> None:
+    for name in names:
+        await backend.create_product(ProductDraft(name=name))
+
+
+def order(person: Person, *names: str) -> list[str]:
+    """`names` in the order of their lines."""
+    return sorted(names, key=person.screen.find)
+
+
+async def test_an_empty_database_greets_and_the_first_product_is_made(
+    orchestrator: Orchestrator,
+) -> None:
+    async with before(orchestrator.open) as person:
+        await person.sees("No products yet")
+        await person.press("n")
+        await person.sees("New product")
+        await person.type("Tyres")
+        await person.press("tab")
+        await person.type("Insures tyres")
+        await person.press("f2")
+        await person.sees("▸ ○ not configured", "Tyres", "0/0")
+        await person.sees("Insures tyres")
+        [product] = await orchestrator.inside.products()
+    assert (product.name, product.description) == ("Tyres", "Insures tyres")
+
+
+async def test_a_name_is_needed(embedded: Orchestrator) -> None:
+    async with before(embedded.open) as person:
+        await person.press("n", "f2")
+        await person.sees("✗ name is empty: give it at least one character")
+        await person.type("Pets")
+        await person.sees_no("✗ name is empty")
+
+
+async def test_a_new_product_is_under_the_cursor(embedded: Orchestrator) -> None:
+    await make(embedded.inside, "Alpha", "Zulu")
+    async with before(embedded.open) as person:
+        await person.sees("▸", "Alpha")
+        await person.press("n")
+        await person.type("Mike")
+        await person.press("f2")
+        await person.sees("▸", "Mike")
+
+
+async def test_edit(orchestrator: Orchestrator) -> None:
+    await make(orchestrator.inside, "Tyres")
+    async with before(orchestrator.open) as person:
+        await person.sees("Tyres")
+        await person.press("e")
+        await person.sees("Edit product Tyres")
+        await person.fill("Wheels")
+        await person.press("f2")
+        await person.sees("▸", "Wheels")
+        [product] = await orchestrator.inside.products()
+    assert product.name == "Wheels"
+
+
+async def test_leaving_an_edited_form_asks(embedded: Orchestrator) -> None:
+    await make(embedded.inside, "Tyres")
+    async with before(embedded.open) as person:
+        await person.sees("Tyres")
+        await person.press("e")
+        await person.type("!")
+        await person.press("escape")
+        await person.sees("Discard what you typed?")
+        await person.press("s")
+        await person.sees("Edit product", "Tyres")
+        await person.press("escape")
+        await person.sees("Discard what you typed?")
+        await person.press("d")
+        await person.sees("▸", "Tyres")
+        [product] = await embedded.inside.products()
+    assert product.name == "Tyres"
+
+
+async def test_disable_and_enable(orchestrator: Orchestrator, broker: Broker) -> None:
+    product = await configured(orchestrator.inside, draft(broker), EVERY)
+    await reaches(orchestrator.inside, product.id, ConnectionState.CONNECTED)
+    async with before(orchestrator.open) as person:
+        await person.sees("● connected", "Tyres", "1/1")
+        await person.press("d")
+        await person.sees("– disabled", "Tyres")
+        await person.press("r")
+        await person.sees("There is nothing to reconnect")
+        await person.press("space")
+        await person.sees("● connected", "Tyres")
+
+
+async def test_delete_names_what_goes_and_can_be_refused(orchestrator: Orchestrator) -> None:
+    await make(orchestrator.inside, "Pets", "Tyres")
+    async with before(orchestrator.open) as person:
+        await person.sees("▸", "Pets")
+        await person.press("delete")
+        await person.sees("Delete product Pets?")
+        await person.sees("This cannot be undone.")
+        await person.press("enter")  # the button that keeps it has the focus
+        await person.sees("▸", "Pets")
+        await person.press("x", "y")
+        await person.sees("▸", "Tyres")
+        await person.sees_no("Pets")
+        assert [each.name for each in await orchestrator.inside.products()] == ["Tyres"]
+
+
+async def test_messages_rate_and_age_follow_the_broker(
+    orchestrator: Orchestrator, broker: Broker
+) -> None:
+    product = await configured(orchestrator.inside, draft(broker), EVERY)
+    await reaches(orchestrator.inside, product.id, ConnectionState.CONNECTED)
+    async with before(orchestrator.open) as person:
+        await person.sees("● connected", "Tyres", "0/s", "–")
+        for _ in range(3):
+            publish(broker, TOPIC, '{"event": "paid"}')
+        await person.sees("● connected", "Tyres", " 3 ", "now")
+        await person.sees("1 product ", "/s")
+        await person.sees_no("0/s")
+
+
+async def test_a_broken_product_says_why_and_what_to_do(
+    orchestrator: Orchestrator, broker: Broker
+) -> None:
+    product = await configured(orchestrator.inside, draft(broker), EVERY)
+    await reaches(orchestrator.inside, product.id, ConnectionState.CONNECTED)
+    broker.stop()
+    await reaches(orchestrator.inside, product.id, ConnectionState.RETRYING)
+    async with before(orchestrator.open) as person:
+        await person.sees("1 product ", "↻ 1 retrying")
+        await person.sees("▸ ↻ retrying", "Tyres")
+        await person.sees("Tyres  ↻ retrying", "attempt", f"{broker.host}:{broker.port}")
+        error = (await orchestrator.inside.status(product.id)).connection_error
+        await person.sees(str(error).split(":")[0])
+
+
+async def test_the_filter_narrows_as_it_is_typed_and_esc_clears_it(embedded: Orchestrator) -> None:
+    await make(embedded.inside, "Home contents", "Home building", "Tyres")
+    async with before(embedded.open) as person:
+        await person.sees("Tyres")
+        await person.press("slash")
+        await person.type("HOME b")
+        await person.sees("▸", "Home building")
+        assert not person.line("Home contents")
+        await person.sees("1 of 3")
+        await person.type("x")
+        await person.sees("Nothing matches")
+        await person.press("backspace", "enter")
+        await person.press("escape")
+        await person.sees("Home contents")
+        assert not person.line("1 of 3")
+
+
+async def test_sorting(embedded: Orchestrator, broker: Broker) -> None:
+    product = await configured(embedded.inside, draft(broker), EVERY)  # Tyres
+    await make(embedded.inside, "Alpha", "Zulu")
+    await reaches(embedded.inside, product.id, ConnectionState.CONNECTED)
+    names = ("Alpha", "Tyres", "Zulu")
+    async with before(embedded.open) as person:
+        await person.sees("NAME▴")
+        await person.sees("● connected", "Tyres")
+        assert order(person, *names) == ["Alpha", "Tyres", "Zulu"]
+        await person.press("S")
+        await person.sees("NAME▾")
+        assert order(person, *names) == ["Zulu", "Tyres", "Alpha"]
+        await person.press("s")
+        await person.sees("▴ID")
+        assert order(person, *names) == ["Tyres", "Alpha", "Zulu"]
+        await person.click("STATE")
+        await person.sees("STATE▴")
+        assert order(person, *names) == ["Tyres", "Alpha", "Zulu"]
+        await person.click("STATE")
+        await person.sees("STATE▾")
+        assert order(person, *names) == ["Zulu", "Alpha", "Tyres"]
+
+
+async def test_the_cursor_stays_on_its_product_when_others_come_and_go(
+    embedded: Orchestrator,
+) -> None:
+    await make(embedded.inside, "Alpha", "Mike", "Zulu")
+    async with before(embedded.open) as person:
+        await person.sees("Zulu")
+        await person.press("down")
+        await person.sees("▸", "Mike")
+        await make(embedded.inside, "Bravo")
+        await person.sees("Bravo")
+        assert person.line("▸", "Mike")
+        await embedded.inside.delete_product(1)
+        await person.sees_no("Alpha")
+        assert person.line("▸", "Mike")
+
+
+async def test_moving_and_scrolling(embedded: Orchestrator) -> None:
+    await make(embedded.inside, *(f"Product {number:02}" for number in range(40)))
+    async with before(embedded.open) as person:
+        await person.sees("▸", "Product 00")
+        await person.press("end")
+        await person.sees("▸", "Product 39")
+        await person.sees_no("Product 00")
+        await person.press("up", "k")
+        await person.sees("▸", "Product 37")
+        await person.press("home")
+        await person.sees("▸", "Product 00")
+        await person.press("pagedown")
+        await person.sees_no("▸", "Product 00")
+        await person.click("Product 05")
+        await person.sees("▸", "Product 05")
+
+
+async def test_wide_screens_show_broker_and_error_in_the_table(
+    embedded: Orchestrator, broker: Broker
+) -> None:
+    product = await configured(embedded.inside, draft(broker), EVERY)
+    await reaches(embedded.inside, product.id, ConnectionState.CONNECTED)
+    async with before(embedded.open, size=(160, 40)) as person:
+        await person.sees("STATE", "BROKER", "ERROR")
+        await person.sees("● connected", "Tyres", f"{broker.host}:{broker.port}")
+        await person.pilot.resize_terminal(*WIDE)
+        await person.sees("STATE", "BROKER")
+        assert not person.line("ERROR")
+
+
+async def test_a_database_in_use_is_explained_and_can_be_tried_again(tmp_path: Path) -> None:
+    path = tmp_path / "cortex.db"
+    other = await LocalBackend.open(path)
+
+    async def open_it(_: Target) -> Backend:
+        return await LocalBackend.open(path)
+
+    async with before(open_it) as person:
+        await person.sees("Could not open")
+        await person.sees("r  try again")
+        await other.aclose()
+        await person.press("r")
+        await person.sees("No products yet")

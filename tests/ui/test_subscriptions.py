@@ -1,0 +1,251 @@
+"""Subscriptions of one product: switched, edited, made and deleted."""
+
+import asyncio
+import json
+
+import pytest
+
+from cortex_tui.demo.broker import Broker
+from cortex_tui.local.backend import LocalBackend
+from cortex_tui.models import Action, Product, Subscription, SubscriptionDraft
+from cortex_tui.widgets.table import Table
+from tests.brokers import ANONYMOUS, StartMosquitto, publish
+from tests.orchestrators import TOPIC, configured, connected, draft
+from tests.ui.conftest import Orchestrator
+from tests.ui.driving import WIDE, Person, before
+from tests.waiting import until
+
+PAID = SubscriptionDraft(
+    name="paid",
+    application_id="ABC123",
+    description="Pays",
+    actions=(Action(type="record"),),
+)
+AUDIT = SubscriptionDraft(name="audit", topic="audit/#", event="*")
+
+
+async def product_of(orchestrator: Orchestrator, broker: Broker) -> Product:
+    """A connected product with two subscriptions."""
+    return await connected(orchestrator.inside, draft(broker), PAID, AUDIT)
+
+
+async def enter(person: Person) -> None:
+    """Open the only product, and go to its subscriptions."""
+    await person.sees("▸")
+    await person.press("enter")
+    await person.sees("Clean session")
+    await person.press("3")
+    await person.sees("RECEIVED")
+
+
+async def test_a_switch_shows_at_once_and_reaches_the_broker(
+    orchestrator: Orchestrator, start_mosquitto: StartMosquitto
+) -> None:
+    broker = start_mosquitto(*ANONYMOUS)
+    await product_of(orchestrator, broker)
+    async with before(orchestrator.open) as person:
+        await enter(person)
+        await person.sees("▸ ● on", "audit")
+        await person.sees("3 Subscriptions 2/2")
+        await person.press("space")
+        await person.sees("▸ ○ off", "audit")
+        await person.sees("3 Subscriptions 1/2")
+        await until(lambda: "Received UNSUBSCRIBE" in broker.log)
+        await person.press("space")
+        await person.sees("▸ ● on", "audit")
+        await until(lambda: broker.log.count("audit/# (QoS") >= 2)
+
+
+async def test_quick_presses_end_as_the_last_one_says(
+    orchestrator: Orchestrator, broker: Broker
+) -> None:
+    product = await product_of(orchestrator, broker)
+    async with before(orchestrator.open) as person:
+        await enter(person)
+        await person.pilot.press("space", "space", "space")
+        await person.sees("▸ ○ off", "audit")
+
+        async def switched_off() -> bool:
+            stored = await orchestrator.inside.subscriptions(product.id)
+            return [each.enabled for each in stored] == [True, False]
+
+        await until(switched_off)
+
+
+async def test_a_refused_switch_is_rolled_back_with_a_message(
+    orchestrator: Orchestrator, broker: Broker
+) -> None:
+    product = await product_of(orchestrator, broker)
+    async with before(orchestrator.open) as person:
+        await enter(person)
+        await orchestrator.inside.delete_subscription(product.id, 2)
+        await person.press("space")
+        await person.sees("audit stays on: Subscription not found")
+        await person.sees("▸ ● on", "audit")
+
+
+async def test_toggle_all_that_are_shown(orchestrator: Orchestrator, broker: Broker) -> None:
+    product = await product_of(orchestrator, broker)
+    third = SubscriptionDraft(name="paid late", topic="late")
+    await orchestrator.inside.create_subscription(product.id, third)
+    async with before(orchestrator.open) as person:
+        await enter(person)
+        await person.press("slash")
+        await person.type("paid")
+        await person.sees("2 of 3")
+        await person.press("enter", "a")
+        await person.sees("○ off", "paid late")
+        await person.press("escape")
+        await person.sees("● on", "audit")
+        await person.sees("3 Subscriptions 1/3")
+        await person.press("a")
+        await person.sees("3 Subscriptions 3/3")
+
+
+async def test_counters_follow_the_messages(orchestrator: Orchestrator, broker: Broker) -> None:
+    await product_of(orchestrator, broker)
+    async with before(orchestrator.open) as person:
+        await enter(person)
+        await person.sees("paid", "record", " 0 ")
+        publish(broker, TOPIC, '{"event": "paid"}')
+        publish(broker, "audit/trail", "{}")
+        publish(broker, "audit/trail", "{}")
+        await person.sees("paid", " 1 ", "now")
+        await person.sees("audit", " 2 ", "now")
+
+
+async def test_an_answer_that_comes_while_the_page_is_taken_down_harms_nothing(
+    embedded: Orchestrator, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await product_of(embedded, broker)
+    asked, taken_down = asyncio.Event(), asyncio.Event()
+    answer = LocalBackend.subscriptions
+
+    async def late(self: LocalBackend, product_id: int) -> list[Subscription]:
+        asked.set()
+        await taken_down.wait()
+        return await answer(self, product_id)
+
+    async with before(embedded.open) as person:
+        await enter(person)
+        monkeypatch.setattr(LocalBackend, "subscriptions", late)
+        monkeypatch.setattr(Table, "on_unmount", lambda _: taken_down.set(), raising=False)
+        publish(broker, TOPIC, '{"event": "paid"}')
+        await asked.wait()
+        await person.press("escape")
+        await person.sees("Tyres", "connected", " 1 ")
+
+
+async def test_edit_what_a_subscription_listens_to_and_does(
+    orchestrator: Orchestrator, broker: Broker
+) -> None:
+    product = await product_of(orchestrator, broker)
+    async with before(orchestrator.open, size=WIDE) as person:
+        await enter(person)
+        await person.press("down", "enter")
+        await person.sees("Subscription paid")
+        await person.sees(f"listens to  {TOPIC}")
+        await person.press("tab", "tab")
+        await person.fill("XYZ")
+        await person.sees("listens to  /v3/applications/XYZ/business-events")
+        await person.press("shift+tab")
+        await person.type("a/#/b")
+        await person.sees("✗ topic has '#' before its end")
+        await person.fill("")
+        await person.sees_no("✗")
+        await person.press("f2")
+        await person.sees_no("Subscription paid")
+        [paid, _] = await orchestrator.inside.subscriptions(product.id)
+        assert paid.topic == "/v3/applications/XYZ/business-events"
+        assert (paid.name, paid.description, paid.actions) == ("paid", "Pays", PAID.actions)
+
+
+async def test_actions_are_checked_as_json_and_as_actions(
+    orchestrator: Orchestrator, broker: Broker
+) -> None:
+    product = await product_of(orchestrator, broker)
+    async with before(orchestrator.open, size=WIDE) as person:
+        await enter(person)
+        await person.press("down", "e")
+        await person.sees("Subscription paid")
+        await person.press("shift+tab")
+        await person.press("pagedown", "end")
+        await person.type(" x")
+        await person.sees("✗ not valid JSON: line 5, column 3")
+        await person.press("backspace", "backspace")
+        await person.sees_no("✗")
+        await person.press("f7")  # the whole text
+        await person.type('[{"condition": "true"}]')
+        await person.sees("✗ 0.type: is required")
+        await person.press("f2")
+        await person.sees("✗ 0.type: is required")
+        await person.press("f7")
+        await person.type('[{"type": "webhook"}]')
+        await person.press("f2")
+        await person.sees("paid", "webhook")
+        [paid, _] = await orchestrator.inside.subscriptions(product.id)
+        assert [action.model_dump() for action in paid.actions] == [{"type": "webhook"}]
+
+
+async def test_create(orchestrator: Orchestrator, broker: Broker) -> None:
+    product = await product_of(orchestrator, broker)
+    async with before(orchestrator.open, size=WIDE) as person:
+        await enter(person)
+        await person.press("n")
+        await person.sees("New subscription")
+        await person.sees("listens to", "–")
+        await person.type("paid")
+        await person.sees("listens to  /v3/applications/+/business-events")
+        await person.press("f2")
+        await person.sees("✗ a subscription of that name exists already")
+        await person.type(" late")
+        await person.press("f2")
+        await person.sees("▸ ● on", "paid late")
+        await person.sees("3 Subscriptions 3/3")
+        stored = await orchestrator.inside.subscriptions(product.id)
+        assert (stored[-1].name, stored[-1].derived) == ("paid late", True)
+
+
+async def test_delete(orchestrator: Orchestrator, broker: Broker) -> None:
+    product = await product_of(orchestrator, broker)
+    async with before(orchestrator.open) as person:
+        await enter(person)
+        await person.press("x")
+        await person.sees("Delete subscription audit?")
+        await person.press("n")
+        await person.sees("audit")
+        await person.press("delete", "y")
+        await person.sees_no("audit")
+        await person.sees("▸", "paid")
+        stored = await orchestrator.inside.subscriptions(product.id)
+        assert [each.name for each in stored] == ["paid"]
+
+
+async def test_none_yet(embedded: Orchestrator, broker: Broker) -> None:
+    await configured(embedded.inside, draft(broker))
+    async with before(embedded.open) as person:
+        await person.sees("▸")
+        await person.press("enter")
+        await person.sees("Clean session")
+        await person.press("3")
+        await person.sees("No subscriptions yet")
+        await person.press("a")
+        await person.sees("No subscription is shown.")
+
+
+async def test_what_cannot_be_typed_survives_an_edit_of_the_actions(
+    embedded: Orchestrator, broker: Broker
+) -> None:
+    action = {"type": "record", "note": "tab\there, escape\x1b, ümlaut, \u202e"}
+    odd = SubscriptionDraft(name="odd", actions=(Action.model_validate(action),))
+    product = await configured(embedded.inside, draft(broker), odd)
+    async with before(embedded.open, size=WIDE) as person:
+        await enter(person)
+        await person.press("enter")
+        await person.sees("tab\\there, escape\\u001b, ümlaut, \\u202e")
+        await person.press("shift+tab", "pagedown", "end")
+        await person.type(" ")
+        await person.press("f2")
+        await person.sees_no("Subscription odd")
+        [stored] = await embedded.inside.subscriptions(product.id)
+        assert json.loads(json.dumps(stored.actions[0].model_dump())) == action

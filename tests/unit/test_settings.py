@@ -1,0 +1,130 @@
+"""Flag, environment, file, default: and a clear word about what is wrong."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from cortex_tui import opening, settings
+from cortex_tui.settings import Context, Remembered, Settings, SettingsError
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("CORTEX_")]:
+        if name != "CORTEX_REQUIRE_MOSQUITTO":
+            monkeypatch.delenv(name)
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "config.toml"
+    path.write_text(text)
+    return path
+
+
+def test_without_a_file_there_are_defaults(tmp_path: Path) -> None:
+    assert settings.load(tmp_path / "none.toml") == Settings()
+
+
+def test_contexts_are_read(tmp_path: Path) -> None:
+    loaded = settings.load(
+        written(
+            tmp_path,
+            """
+            theme = "nord"
+            default_context = "prod"
+            [contexts.prod]
+            url = "https://localhost:8004"
+            token = "hunter2"
+            colour = "red"
+            read_only = true
+            """,
+        )
+    )
+    prod = loaded.context("prod")
+    assert (prod.read_only, prod.colour) == (True, "red")
+    assert "hunter2" not in repr(loaded)
+    assert opening.choose(loaded).name == "prod"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("theme = ", "is not valid TOML"),
+        ("colour = 'red'", "colour: Extra inputs are not permitted"),
+        ("[contexts.a]\nurl = 'localhost'", "url has no scheme"),
+        ("[contexts.a]\nurl = 'http://x'\ndb = 'y'", "db and url are both set"),
+        ("[contexts.a]\ntoken = 'hunter2'\ntoken_file = 'y'", "token and token_file are both"),
+        ("[contexts.a]\ncolour = 'hunter2'", "contexts.a.colour"),
+        ("[contexts.'a b']\n", "contexts.a b"),
+        ("durability = 'fast'", "durability"),
+    ],
+)
+def test_what_is_wrong_is_named_and_no_value_is_quoted(
+    tmp_path: Path, text: str, says: str
+) -> None:
+    with pytest.raises(SettingsError) as error:
+        settings.load(written(tmp_path, text))
+    assert says in error.value.message
+    assert "hunter2" not in error.value.message + error.value.hint
+
+
+def test_an_unknown_context_names_the_known_ones() -> None:
+    with pytest.raises(SettingsError, match="no context 'prod'") as error:
+        Settings(contexts={"bench": Context()}).context("prod")
+    assert "local, bench" in error.value.hint
+
+
+def test_a_flag_beats_the_environment_which_beats_the_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loaded = Settings(default_context="c", contexts={"c": Context(db=Path("file.db"))})
+    assert opening.choose(loaded).context.db == Path("file.db")
+    monkeypatch.setenv("CORTEX_DB", "environment.db")
+    assert opening.choose(loaded).context.db == Path("environment.db")
+    assert opening.choose(loaded, db=Path("flag.db")).context.db == Path("flag.db")
+    assert opening.choose(loaded, context="c").context.db == Path("file.db")
+
+
+def test_two_at_once_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match="--db and --context are both given"):
+        opening.choose(Settings(), db=Path("a"), context="b")
+    monkeypatch.setenv("CORTEX_DB", "a")
+    monkeypatch.setenv("CORTEX_URL", "http://localhost")
+    with pytest.raises(SettingsError, match="CORTEX_DB and CORTEX_URL are both given"):
+        opening.choose(Settings())
+
+
+def test_a_url_needs_a_scheme() -> None:
+    with pytest.raises(SettingsError, match="--url has no scheme"):
+        opening.choose(Settings(), url="localhost:8004")
+
+
+def test_a_secret_is_read_from_its_file(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("hunter2\n")
+    context = Context(token_file=tmp_path / "token")
+    token = context.read_token()
+    assert token is not None
+    assert token.get_secret_value() == "hunter2"
+
+
+@pytest.mark.parametrize("content", [None, "", "\n"])
+def test_a_secret_that_is_not_there_is_named(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "token").write_text(content)
+    with pytest.raises(SettingsError, match="token_file"):
+        Context(token_file=tmp_path / "token").read_token()
+
+
+def test_what_is_remembered_is_there_next_time(tmp_path: Path) -> None:
+    Remembered(tmp_path / "deep" / "r.json").set("theme", "nord")
+    assert Remembered(tmp_path / "deep" / "r.json").get("theme") == "nord"
+    assert stat.S_IMODE((tmp_path / "deep" / "r.json").stat().st_mode) == 0o600
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["r.json"]
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{"])
+def test_what_was_remembered_is_never_worth_an_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / "r.json").write_text(text)
+    assert Remembered(tmp_path / "r.json").get("theme") is None
