@@ -38,6 +38,7 @@ class Capability(StrEnum):
     LIST_PRODUCTS = "list its products"
     EDIT_PRODUCTS = "create, change or delete products"
     EDIT_SUBSCRIPTIONS = "create or delete subscriptions"
+    TLS_MATERIAL = "take certificates or keys for a broker"
 
 
 class BackendError(Exception):
@@ -180,8 +181,10 @@ class Backend(Protocol):
     ) -> ConfigSaved:
         """Store a configuration (§2); it applies at the next reconnect.
 
-        An absent, empty or `***` password keeps the stored one; no user name removes both.
-        Raises `Stale` where `if_version` is given and is not the stored version.
+        An absent, empty or `***` password keeps the stored one; no user name removes both. So it
+        is with `client_key` and its `client_cert`. A certificate that the draft does not name is
+        kept, one that is null is removed. Raises `Invalid` for certificates and keys that cannot
+        be used, and `Stale` where `if_version` is given and is not the stored version.
         """
         ...
 
@@ -189,7 +192,7 @@ class Backend(Protocol):
         """Try to connect, beside the running connection (§3); ends within ten seconds.
 
         The stored password is used where the test brings none and its host, port and user name
-        are the stored ones.
+        are the stored ones; the stored `client_key`, where its `client_cert` is the stored one.
         """
         ...
 

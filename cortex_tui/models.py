@@ -45,7 +45,8 @@ STORED = {"stored": True}
 MAX_NAME = 200
 MAX_DESCRIPTION = 2_000
 MAX_ACTIONS = 50
-MAX_PEM = 1_048_576
+MAX_PEM = 262_144
+"""Characters; the authorities a whole operating system trusts are about 220,000."""
 MAX_ACTION_DEPTH = 30
 """Levels of objects and lists in an action; a JSON writer must be able to follow them."""
 
@@ -82,6 +83,20 @@ def _password(secret: SecretStr | None, info: ValidationInfo) -> SecretStr | Non
     if secret is not None and info.context != STORED:
         syntax.mqtt_string(secret.get_secret_value(), "password")
     return secret
+
+
+def _private_key(secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+    if secret is None or info.context == STORED or secret.get_secret_value() == MASK:
+        return secret
+    return SecretStr(syntax.private_key(secret.get_secret_value(), "client_key"))
+
+
+def _new(secret: SecretStr | None) -> SecretStr | None:
+    return None if not secret or secret.get_secret_value() == MASK else secret
+
+
+def _certificates(text: str, info: ValidationInfo) -> str:
+    return text if info.context == STORED else syntax.certificates(text, str(info.field_name))
 
 
 def _masked(secret: SecretStr | None) -> str | None:
@@ -126,9 +141,12 @@ Secret = Annotated[
 ]
 Password = Annotated[Secret, AfterValidator(_password)]
 CertificatePem = Annotated[
-    Annotated[str, Field(max_length=MAX_PEM)] | None, BeforeValidator(_blank_is_none)
+    Annotated[str, Field(max_length=MAX_PEM), AfterValidator(_certificates)] | None,
+    BeforeValidator(_blank_is_none),
 ]
-"""Extension: one or more certificates as PEM text, so that they mean the same on any machine."""
+"""One or more certificates as PEM text, so that they mean the same on any machine. What else is
+in the text is dropped, so that a private key never comes along."""
+PrivateKey = Annotated[Secret, AfterValidator(_private_key)]
 Name = Annotated[str, Field(max_length=MAX_NAME), _checked(_name)]
 Description = Annotated[
     str,
@@ -179,6 +197,11 @@ class Product(Model):
 
 # -- configuration (API reference §1, §2) -----------------------------------------------------
 
+TLS_MATERIAL = frozenset({"ca_cert", "client_cert", "client_key"})
+"""Fields of a broker beyond the reference. One that a draft does not name keeps what is stored:
+whoever knows only the reference does not lose them. A null certificate is removed, and with
+`client_cert` goes its key."""
+
 
 class BrokerAccess(Model):
     """Where a broker is and who asks: what a configuration (§2) and a test (§3) have in common."""
@@ -192,19 +215,32 @@ class BrokerAccess(Model):
         BeforeValidator(_blank_is_none),
     ] = None
     password: Password = None
+    ca_cert: CertificatePem = None
+    """Extension: the authorities to trust instead of those this machine knows, as PEM text."""
+    client_cert: CertificatePem = None
+    """Extension: the certificate we show to the broker, with its chain, as PEM text."""
+    client_key: PrivateKey = None
+    """Extension: its private key, as PEM text without a passphrase. A secret like the password."""
 
     @model_validator(mode="after")
-    def _password_needs_username(self, info: ValidationInfo) -> Self:
-        if info.context != STORED and self.new_password is not None and self.username is None:
+    def _secrets_need_what_they_belong_to(self, info: ValidationInfo) -> Self:
+        if info.context == STORED:
+            return self
+        if self.new_password is not None and self.username is None:
             raise ValueError("password is set without a user name: give the username too")
+        if self.new_key is not None and self.client_cert is None:
+            raise ValueError("client_key is set without its certificate: give client_cert too")
         return self
 
     @property
     def new_password(self) -> SecretStr | None:
         """The password this brings, or none when the stored one is meant."""
-        if not self.password or self.password.get_secret_value() == MASK:
-            return None
-        return self.password
+        return _new(self.password)
+
+    @property
+    def new_key(self) -> SecretStr | None:
+        """The private key this brings, or none when the stored one is meant."""
+        return _new(self.client_key)
 
     @property
     def address(self) -> str:
@@ -512,9 +548,6 @@ class ConnectionTest(BrokerAccess):
     ] = None
     """Extension: what the test's own client id begins with. A test never takes the given one
     itself, which would disturb the running connection."""
-    ca_cert: CertificatePem = None
-    client_cert: CertificatePem = None
-    client_key: Secret = None
     filters: Annotated[tuple[str, ...], Field(max_length=1_000)] = ()
     """Extension: filters to subscribe to, as they would be sent to the broker."""
     round_trip_topic: Annotated[
@@ -522,6 +555,8 @@ class ConnectionTest(BrokerAccess):
         BeforeValidator(_blank_is_none),
     ] = None
     """Extension: publish to this topic and see whether it comes back; none is not to."""
+    time_limit: Annotated[float, Field(ge=1, le=60)] = 10
+    """Extension: seconds after which the test ends, whatever the other side does."""
 
 
 class ConnectionTestResult(Model):

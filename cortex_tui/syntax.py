@@ -111,6 +111,32 @@ def is_loopback(host: str) -> bool:
         return host.lower().rstrip(".") == "localhost"
 
 
+def certificates(text: str, noun: str) -> str:
+    """The certificates in PEM text (RFC 7468 §5) and nothing else of it."""
+    if not (found := _pem(text, "CERTIFICATE")):
+        raise ValueError(
+            f"{noun} is no certificate in PEM form: it starts with -----BEGIN CERTIFICATE-----"
+        )
+    return found
+
+
+def private_key(text: str, noun: str) -> str:
+    """The private key in PEM text (RFC 7468 §10) and nothing else of it."""
+    if _pem(text, "ENCRYPTED PRIVATE KEY") or "\nProc-Type: 4,ENCRYPTED" in text:
+        raise ValueError(f"{noun} is protected by a passphrase: give it without one")
+    if not (found := _pem(text, "(?:[A-Z]+ )?PRIVATE KEY")):
+        raise ValueError(
+            f"{noun} is no private key in PEM form: it starts with -----BEGIN PRIVATE KEY-----"
+        )
+    return found
+
+
+def _pem(text: str, label: str) -> str:
+    form = rf"^-----BEGIN {label}-----\s*?$[A-Za-z0-9+/=\s]*?^-----END {label}-----\s*?$"
+    blocks = re.findall(form, text.replace("\r", ""), re.MULTILINE)
+    return "".join(f"{block.strip()}\n" for block in blocks)
+
+
 def client_id(text: str) -> str:
     """A client identifier (MQTT 5 §3.1.3.1)."""
     if any(not character.isprintable() for character in text):

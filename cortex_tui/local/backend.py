@@ -14,8 +14,9 @@ from typing import TypeVar
 
 from pydantic import SecretStr
 
-from cortex_tui.backend import BackendError, Capability, Unsupported
+from cortex_tui.backend import BackendError, Capability, FieldProblem, Invalid, Unsupported
 from cortex_tui.diagnosis import Stage
+from cortex_tui.local import tls
 from cortex_tui.local.causes import Cause
 from cortex_tui.local.changes import Changes
 from cortex_tui.local.connection import Connection, Plan
@@ -26,6 +27,8 @@ from cortex_tui.local.routing import Router
 from cortex_tui.local.store import Durability, Overview, Store
 from cortex_tui.local.vault import Vault, VaultError
 from cortex_tui.models import (
+    TLS_MATERIAL,
+    BrokerConfig,
     ConfigDocument,
     ConfigDraft,
     ConfigSaved,
@@ -196,6 +199,7 @@ class LocalBackend:
         self, product_id: int, draft: ConfigDraft, *, if_version: int | None = None
     ) -> ConfigSaved:
         def save() -> ConfigSaved:
+            self._check_tls(product_id, draft.broker)
             saved = self._store.save_config(product_id, draft, if_version)
             if product_id not in self._connections:
                 self._apply(product_id)
@@ -207,19 +211,23 @@ class LocalBackend:
         return await self._change(product_id, save)
 
     async def test_connection(self, product_id: int, test: ConnectionTest) -> ConnectionTestResult:
-        def with_stored_password() -> ConnectionTest:
+        def with_stored_secrets() -> ConnectionTest:
             config = self._store.config(product_id)
-            if test.new_password is not None or config is None:
+            if config is None:
                 return test
-            stored = config.broker
-            same = (stored.host, stored.port, stored.username)
-            if (test.host, test.port, test.username) != same:
-                return test.model_copy(update={"password": None})
-            return test.model_copy(update={"password": self._store.password(product_id)})
+            stored, secrets = config.broker, {}
+            if test.new_password is None:
+                same = (stored.host, stored.port, stored.username)
+                asked = (test.host, test.port, test.username) == same
+                secrets["password"] = self._store.password(product_id) if asked else None
+            if test.new_key is None:
+                asked = test.client_cert is not None and test.client_cert == stored.client_cert
+                secrets["client_key"] = self._store.client_key(product_id) if asked else None
+            return test.model_copy(update=secrets)
 
         from cortex_tui.local.probe import probe
 
-        complete = await asyncio.to_thread(with_stored_password)
+        complete = await asyncio.to_thread(with_stored_secrets)
         cancelled = threading.Event()
         try:
             return await _in_daemon_thread(partial(probe, complete, cancelled=cancelled))
@@ -281,6 +289,19 @@ class LocalBackend:
         self._changes.mark(product_id)
         return result
 
+    def _check_tls(self, product_id: int, broker: BrokerConfig) -> None:
+        """Raise `Invalid` where certificate and key, as they will be stored, cannot be used."""
+        if not broker.model_fields_set & TLS_MATERIAL:
+            return
+        complete = broker
+        if broker.client_cert is not None and broker.new_key is None:
+            stored_key = self._store.client_key(product_id)
+            complete = broker.model_copy(update={"client_key": stored_key})
+        try:
+            tls.check(complete)
+        except tls.UnusableMaterial as error:
+            raise Invalid([FieldProblem(("broker", error.field), str(error))]) from None
+
     def _apply(self, product_id: int) -> None:
         """Run a product's connection as it is stored now: connect anew, or stop."""
         overview = self._store.overview(product_id)
@@ -315,10 +336,13 @@ class LocalBackend:
         self._network.call(partial(subscribe, filters, running.topics.qos))
 
     def _plan(self, config: MqttConfig) -> Plan:
-        password = self._store.password(config.product_id)
+        secrets = {
+            "password": self._store.password(config.product_id),
+            "client_key": self._store.client_key(config.product_id),
+        }
         broker = config.broker
         return Plan(
-            broker=broker.model_copy(update={"password": password}),
+            broker=broker.model_copy(update=secrets),
             client_id=broker.client_id or f"cortex-{config.product_id}-{self.instance_id}",
             version=config.version or 0,
             qos=config.topics.qos,

@@ -161,9 +161,17 @@ def explain(
         return _explain_certificate(problem, broker, chain)
     if isinstance(problem, ssl.SSLError):
         return _explain_tls(problem, broker)
+    if isinstance(problem, ValueError):
+        return _explain_value(problem, stage or Stage.TLS)
     if stage is None and isinstance(problem, TimeoutError) and "handshake" in str(problem):
         stage = Stage.TLS
     return _explain_socket(problem, broker, stage or Stage.TCP)
+
+
+def _explain_value(problem: ValueError, stage: Stage) -> Cause:
+    """A value that cannot be used, in the words of `syntax` and `tls`: problem, colon, fix."""
+    message, _, advice = str(problem).partition(": ")
+    return Cause(stage, message, advice[:1].upper() + advice[1:], latch=True)
 
 
 def _explain_reason(reason: int, broker: BrokerAccess) -> Cause:

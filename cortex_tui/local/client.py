@@ -3,7 +3,6 @@
 paho connects, encodes and decodes; when to read, write, retry and acknowledge is `connection.py`'s.
 """
 
-import ssl
 from typing import Any
 
 from paho.mqtt.client import Client
@@ -11,6 +10,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from cortex_tui.local import tls
 from cortex_tui.models import BrokerConfig
 
 DIAL_TIMEOUT = 10.0
@@ -22,7 +22,7 @@ SESSION_EXPIRY = 86_400
 def new_client(broker: BrokerConfig, client_id: str, protocol: MQTTProtocolVersion) -> Client:
     """A client that has not connected yet, without callbacks, which acknowledges only when told.
 
-    Raises `ValueError` or `OSError` where the TLS settings cannot be used.
+    Raises `tls.UnusableMaterial` where certificate or key cannot be used.
     """
     v5 = protocol is MQTTProtocolVersion.MQTTv5
     client = Client(
@@ -38,7 +38,7 @@ def new_client(broker: BrokerConfig, client_id: str, protocol: MQTTProtocolVersi
         password = broker.password.get_secret_value() if broker.password else None
         client.username_pw_set(broker.username, password)
     if broker.use_tls:
-        client.tls_set_context(_tls_context(broker))
+        client.tls_set_context(tls.context(broker))
     # With this callback paho leaves the writing to us: many packets, one pass.
     client.on_socket_register_write = lambda *_: None
     return client
@@ -65,11 +65,3 @@ def _expiry(packet_type: int, seconds: int) -> Properties:
     properties = Properties(packet_type)  # type: ignore[no-untyped-call]
     properties.SessionExpiryInterval = seconds
     return properties
-
-
-def _tls_context(broker: BrokerConfig) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if not broker.verify_cert:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context

@@ -98,3 +98,10 @@ def outbox(db: Database) -> None:
         """CREATE TRIGGER outbox_of_a_deleted_product AFTER DELETE ON products
         BEGIN DELETE FROM outbox WHERE product_id = OLD.id; END"""
     )
+
+
+@migrations()
+def client_keys(db: Database) -> None:
+    """The private key of a client certificate, encrypted like the password."""
+    db.execute("ALTER TABLE configs ADD COLUMN client_key BLOB")
+    db.execute("ALTER TABLE config_history ADD COLUMN client_key BLOB")

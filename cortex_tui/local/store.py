@@ -27,6 +27,7 @@ from cortex_tui.local.vault import Vault
 from cortex_tui.models import (
     MASK,
     STORED,
+    BrokerConfig,
     ConfigDraft,
     MqttConfig,
     Product,
@@ -119,7 +120,8 @@ class Store:
         rows = self.rows(
             f"""SELECT p.*, c.id AS config_id, c.version, c.broker, c.topics, c.created_at AS
                 config_created_at, c.updated_at AS config_updated_at, c.password IS NOT NULL AS
-                has_password, COUNT(s.id) AS total, COALESCE(SUM(s.enabled), 0) AS on_count
+                has_password, c.client_key IS NOT NULL AS has_client_key,
+                COUNT(s.id) AS total, COALESCE(SUM(s.enabled), 0) AS on_count
             FROM products p LEFT JOIN configs c ON c.product_id = p.id
                 LEFT JOIN subscriptions s ON s.product_id = p.id
             WHERE {chosen} GROUP BY p.id ORDER BY p.id""",  # noqa: S608 - no outside text in it
@@ -174,8 +176,15 @@ class Store:
 
     def password(self, product_id: int) -> SecretStr | None:
         """The stored password, decrypted. Raises `VaultError` where the key does not fit."""
-        for row in self.rows("SELECT password FROM configs WHERE product_id = ?", product_id):
-            return None if row["password"] is None else self._vault.decrypt(row["password"])
+        return self._secret(product_id, "password")
+
+    def client_key(self, product_id: int) -> SecretStr | None:
+        """The stored private key, decrypted. Raises `VaultError` where the key does not fit."""
+        return self._secret(product_id, "client_key")
+
+    def _secret(self, product_id: int, column: str) -> SecretStr | None:
+        for row in self.rows(f"SELECT {column} FROM configs WHERE product_id = ?", product_id):  # noqa: S608
+            return None if row[column] is None else self._vault.decrypt(row[column])
         return None
 
     def save_config(
@@ -187,14 +196,9 @@ class Store:
         """
         now = _now()
         values: Row = {
-            "broker": draft.broker.model_dump_json(exclude={"password"}),
             "topics": draft.topics.model_dump_json(),
             "updated_at": now,
         }
-        if draft.broker.username is None:
-            values["password"] = None
-        elif draft.broker.new_password is not None:
-            values["password"] = self._vault.encrypt(draft.broker.new_password)
         with self.writing() as db:
             _product_must_exist(db, product_id)
             configs = db.table("configs")
@@ -205,7 +209,8 @@ class Store:
                     "the configuration was changed by somebody else meanwhile",
                     "Load it again, and apply your change to the newer one.",
                 )
-            values["version"] = version + 1
+            stored = json.loads(known[0]["broker"]) if known else {}
+            values |= {**self._broker(draft.broker, stored), "version": version + 1}
             if known:
                 config_id = known[0]["id"]
                 configs.update(config_id, values)
@@ -214,7 +219,8 @@ class Store:
                 config_id = _insert(db, "configs", {**fixed, **values})
             db.execute(
                 """INSERT INTO config_history (config_id, version, broker, topics, password,
-                    saved_at) SELECT id, version, broker, topics, password, updated_at
+                    client_key, saved_at)
+                SELECT id, version, broker, topics, password, client_key, updated_at
                 FROM configs WHERE id = ?""",
                 (config_id,),
             )
@@ -224,6 +230,25 @@ class Store:
         saved = self.config(product_id)
         assert saved is not None
         return saved
+
+    def _broker(self, broker: BrokerConfig, stored: Row) -> Row:
+        """The columns of a broker; a secret that is to be kept is not among them."""
+        values = broker.model_dump(mode="json", exclude={"password", "client_key"})
+        values |= {
+            name: stored.get(name)
+            for name in ("ca_cert", "client_cert")
+            if name not in broker.model_fields_set
+        }
+        columns: Row = {"broker": json.dumps(values)}
+        for column, owner, secret in (
+            ("password", "username", broker.new_password),
+            ("client_key", "client_cert", broker.new_key),
+        ):
+            if values[owner] is None:
+                columns[column] = None
+            elif secret is not None:
+                columns[column] = self._vault.encrypt(secret)
+        return columns
 
     # -- subscriptions ------------------------------------------------------------------------
 
@@ -369,13 +394,16 @@ def _product(row: Row) -> Product:
 
 
 def _config(row: Row) -> MqttConfig:
-    secret = MASK if row["has_password"] else None
+    secrets_set = {
+        "password": MASK if row["has_password"] else None,
+        "client_key": MASK if row["has_client_key"] else None,
+    }
     return MqttConfig.model_validate(
         {
             "id": row["config_id"],
             "product_id": row["id"],
             "version": row["version"],
-            "broker": {**json.loads(row["broker"]), "password": secret},
+            "broker": {**json.loads(row["broker"]), **secrets_set},
             "topics": json.loads(row["topics"]),
             "created_at": row["config_created_at"],
             "updated_at": row["config_updated_at"],

@@ -53,6 +53,6 @@ class Vault:
             return SecretStr(self._fernet.decrypt(token).decode())
         except InvalidToken:
             raise VaultError(
-                f"the stored password cannot be read with the key in {self._source}",
-                "Restore the key this database was made with, or save the password again.",
+                f"a stored secret cannot be read with the key in {self._source}",
+                "Restore the key this database was made with, or save the secret again.",
             ) from None

@@ -27,6 +27,8 @@ from cortex_tui.backend import (
 from cortex_tui.diagnosis import Diagnosis
 from cortex_tui.models import (
     MASK,
+    TLS_MATERIAL,
+    BrokerAccess,
     ConfigDocument,
     ConfigDraft,
     ConfigSaved,
@@ -49,8 +51,8 @@ STREAM_SILENCE = 20.0
 """Seconds; the stream says at least every 15 that it is alive."""
 POLL_SILENCE = 5.0
 """Seconds an answer to a poll may be due."""
-TEST_SILENCE = 20.0
-"""Seconds; the orchestrator itself ends a test within ten."""
+TEST_GRACE = 10.0
+"""Seconds for the answer of a test beyond its time limit."""
 
 _DOCUMENTED_CHANGES = {"enabled", "description", "actions"}
 
@@ -227,11 +229,13 @@ class RemoteBackend:
     async def save_config(
         self, product_id: int, draft: ConfigDraft, *, if_version: int | None = None
     ) -> ConfigSaved:
+        body = body_of(draft)
+        body["broker"] = await self._with_material(draft.broker, body["broker"])
         return await self._http.ask(
             "PUT",
             f"/products/{product_id}/mqtt-config",
             ConfigSaved,
-            body=body_of(draft),
+            body=body,
             if_match=None if if_version is None else f'"{if_version}"',
         )
 
@@ -240,9 +244,20 @@ class RemoteBackend:
             "POST",
             f"/products/{product_id}/mqtt-config/test",
             Diagnosis,
-            body=body_of(test),
-            silence=TEST_SILENCE,
+            body=await self._with_material(test, body_of(test)),
+            silence=test.time_limit + TEST_GRACE,
         )
+
+    async def _with_material(self, broker: BrokerAccess, body: dict[str, Any]) -> dict[str, Any]:
+        """The fields of a broker, with those of its TLS material that are meant. They are not lost
+        without a word at an orchestrator that knows only the reference."""
+        meant = broker.model_fields_set & TLS_MATERIAL
+        if any(getattr(broker, name) is not None for name in meant):
+            await self._need(Capability.TLS_MATERIAL)
+        elif meant and not await self._can(Capability.TLS_MATERIAL):
+            meant = set()
+        left_out = TLS_MATERIAL - meant
+        return {name: value for name, value in body.items() if name not in left_out}
 
     # -- subscriptions ------------------------------------------------------------------------
 

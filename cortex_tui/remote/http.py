@@ -115,15 +115,17 @@ class Http:
             headers=headers,
             timeout=_timeout(silence),
         )
-        response, answer = await self._exchange(request)
+        response, answer = await self._exchange(request, max(PATIENCE, silence))
         if not response.is_success:
             raise refusal(response, answer, extension=extension)
         return self.parsed(kind, answer)
 
-    async def _exchange(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+    async def _exchange(
+        self, request: httpx.Request, patience: float
+    ) -> tuple[httpx.Response, bytes]:
         """One exchange, repeated once where that is safe: nothing was sent, or it only reads."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(patience):
                 try:
                     return await self._once(request)
                 except httpx.ConnectError:

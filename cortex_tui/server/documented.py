@@ -180,6 +180,8 @@ def documented_routes(backend: Backend, *, extensions: bool) -> APIRouter:
         if_match: Annotated[str | None, Header(description="The ETag to be replaced")] = None,
     ) -> Response:
         version = await expected_version(product_id, if_match)
+        if not extensions:
+            draft = draft.model_copy(update={"broker": _only(draft.broker, _BROKER)})
         saved = await backend.save_config(product_id, draft, if_version=version)
         return tagged(documented(saved), saved.mqtt_config)
 

@@ -171,7 +171,7 @@ async def test_a_password_that_cannot_be_read_latches_its_product_only(
     await reaches(local, other, CONNECTED)
     status = await local.status(product.id)
     assert status.hint is not None
-    assert "save the password again" in status.hint
+    assert "save the secret again" in status.hint
     await local.save_config(product.id, draft(broker, username="alice", password="secret"))
     await local.reconnect(product.id)
     await reaches(local, product.id, CONNECTED)

@@ -91,9 +91,10 @@ def bench(
         yield Bench(counterpart, start_mosquitto, authority, tmp_path, running)
 
 
-def diagnose(fields: Fields, **options: Any) -> Diagnosis:
+def diagnose(fields: Fields, *, limit: float = 10.0, **options: Any) -> Diagnosis:
     """The result of a test, which ends although nobody calls it off."""
-    test = ConnectionTest.model_validate({"host": "localhost", **fields}, context=STORED)
+    values = {"host": "localhost", "time_limit": limit, **fields}
+    test = ConnectionTest.model_validate(values, context=STORED)
     results: list[Diagnosis] = []
     thread = threading.Thread(target=lambda: results.append(probe(test, **options)))
     thread.start()
@@ -812,7 +813,7 @@ def test_it_can_be_called_off(bench: Bench) -> None:
         if told.stage is Stage.TCP:
             cancelled.set()
 
-    result = diagnose({"port": port}, cancelled=cancelled, on_stage=call_off, limit=3_600.0)
+    result = diagnose({"port": port}, cancelled=cancelled, on_stage=call_off, limit=60.0)
     assert (result.error, result.details) == ("Cancelled", "The test was cancelled")
 
 

@@ -30,3 +30,20 @@ def test_a_password_never_shows() -> None:
     kept = draft(username="alice", password="***")
     assert differences(one, kept) == [Difference("password", "new", "kept")]
     assert differences(kept, draft(username="alice")) == []
+
+
+def test_certificates_are_told_apart_and_a_key_never_shows() -> None:
+    pem = "-----BEGIN {0}-----\n{1}\n-----END {0}-----\n"
+    one = draft(
+        ca_cert=pem.format("CERTIFICATE", "AAAA"),
+        client_cert=pem.format("CERTIFICATE", "CCCC"),
+        client_key=pem.format("PRIVATE KEY", "hunter2"),
+    )
+    other = draft(
+        ca_cert=pem.format("CERTIFICATE", "BBBB"), client_cert=pem.format("CERTIFICATE", "CCCC")
+    )
+    ca_cert, client_key = differences(one, other)
+    assert ca_cert.field == "ca_cert"
+    assert ca_cert.one.startswith("PEM ")
+    assert ca_cert.one != ca_cert.other
+    assert client_key == Difference("client_key", "new", "kept")

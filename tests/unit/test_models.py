@@ -19,6 +19,7 @@ from cortex_tui.models import (
     MAX_DESCRIPTION,
     MAX_NAME,
     STORED,
+    TLS_MATERIAL,
     Action,
     BrokerConfig,
     ConfigDocument,
@@ -37,9 +38,12 @@ from cortex_tui.models import (
     TopicsConfig,
     wire_time,
 )
+from tests.certificates import Authority
 
 WIRE_TIME = "2026-01-23T14:03:25.590525"
 MOMENT = datetime(2026, 1, 23, 14, 3, 25, 590525, tzinfo=UTC)
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+KEY = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
 SECRET = "correct horse battery staple"
 
 # The answer of the reference's §1, as it stands there.
@@ -153,7 +157,8 @@ def test_unknown_fields_are_ignored() -> None:
 
 def test_defaults_of_the_reference() -> None:
     broker = BrokerConfig(host="localhost")
-    assert broker.model_dump() == {
+    assert {getattr(broker, name) for name in TLS_MATERIAL} == {None}
+    assert broker.model_dump(exclude=set(TLS_MATERIAL)) == {
         "host": "localhost",
         "port": 1883,
         "use_tls": False,
@@ -299,6 +304,64 @@ def test_models_do_not_change(model: type[BaseModel]) -> None:
     made = model.model_validate({**SUBSCRIPTION, "host": "localhost", "type": "record"})
     with pytest.raises(ValidationError, match="frozen"):
         setattr(made, next(iter(model.model_fields)), "x")
+
+
+# -- certificates and keys --------------------------------------------------------------------
+
+
+def test_of_pem_text_only_what_belongs_there_is_kept(authority: Authority) -> None:
+    """Many files hold both, and text of OpenSSL around them."""
+    alice = authority.client("alice-of-both")
+    cert, key = alice.cert.read_text(), alice.key.read_text()
+    file = f"Certificate:\n  Data:\n{cert}{authority.cert.read_text()}Key:\n{key}"
+    broker = BrokerConfig.model_validate(
+        {
+            "host": "a",
+            "ca_cert": file,
+            "client_cert": file.replace("\n", "\r\n"),
+            "client_key": file,
+        }
+    )
+    assert broker.ca_cert == broker.client_cert == cert + authority.cert.read_text()
+    assert broker.new_key is not None
+    assert broker.new_key.get_secret_value() == key
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"ca_cert": "/etc/ca.pem"}, "ca_cert is no certificate in PEM form: it starts with"),
+        ({"ca_cert": "-----BEGIN CERTIFICATE-----\nAAAA"}, "ca_cert is no certificate"),
+        ({"client_cert": "x"}, "client_cert is no certificate in PEM form"),
+        ({"client_key": SECRET, "client_cert": CERTIFICATE}, "client_key is no private key"),
+        ({"client_key": KEY}, "client_key is set without its certificate: give client_cert too"),
+        (
+            {"client_key": KEY.replace("PRIVATE", "ENCRYPTED PRIVATE"), "client_cert": CERTIFICATE},
+            "client_key is protected by a passphrase: give it without one",
+        ),
+        (
+            {
+                "client_key": KEY.replace("AAAA", "Proc-Type: 4,ENCRYPTED"),
+                "client_cert": CERTIFICATE,
+            },
+            "client_key is protected by a passphrase: give it without one",
+        ),
+    ],
+)
+def test_what_is_no_certificate_or_key(values: dict[str, str], problem: str) -> None:
+    with pytest.raises(ValidationError, match=problem) as error:
+        BrokerConfig.model_validate({"host": "a", **values})
+    assert SECRET not in str(error.value)
+
+
+def test_a_key_never_shows() -> None:
+    values = {"host": "a", "client_cert": CERTIFICATE, "client_key": KEY}
+    for shown in (BrokerConfig.model_validate(values), ConnectionTest.model_validate(values)):
+        assert shown.new_key is not None
+        assert "PRIVATE" not in repr(shown) + shown.model_dump_json() + repr(shown.model_dump())
+        assert shown.model_dump()["client_key"] == MASK
+    for kept in ("", "***", None):
+        assert BrokerConfig.model_validate({**values, "client_key": kept}).new_key is None
 
 
 # -- secrets ----------------------------------------------------------------------------------

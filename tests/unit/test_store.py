@@ -83,6 +83,50 @@ def test_without_a_user_name_there_is_no_password(store: Store) -> None:
     assert store.password(product.id) is None
 
 
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+KEY = "-----BEGIN PRIVATE KEY-----\nhunter2hunter2\n-----END PRIVATE KEY-----\n"
+IDENTITY = {"client_cert": CERTIFICATE, "client_key": KEY}
+
+
+def test_a_private_key_is_nowhere_in_the_files(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    product = store.create_product(ProductDraft(name="Tyres"))
+    saved = store.save_config(product.id, config(**IDENTITY))
+    assert store.client_key(product.id) == SecretStr(KEY)
+    assert (saved.broker.client_cert, saved.broker.client_key) == (CERTIFICATE, SecretStr("***"))
+    store.close()
+    for file in tmp_path.iterdir():
+        assert b"hunter2hunter2" not in file.read_bytes(), file.name
+
+
+@pytest.mark.parametrize("kept", [None, "", "***"])
+def test_a_key_that_is_not_given_is_kept(store: Store, kept: str | None) -> None:
+    product = store.create_product(ProductDraft(name="Tyres"))
+    store.save_config(product.id, config(**IDENTITY))
+    saved = store.save_config(product.id, config(**{**IDENTITY, "client_key": kept}))
+    assert store.client_key(product.id) == SecretStr(KEY)
+    assert saved.broker.client_key == SecretStr("***")
+
+
+def test_with_its_certificate_goes_the_key(store: Store) -> None:
+    product = store.create_product(ProductDraft(name="Tyres"))
+    store.save_config(product.id, config(**IDENTITY))
+    saved = store.save_config(product.id, config(client_cert=None))
+    assert (saved.broker.client_cert, saved.broker.client_key) == (None, None)
+    assert store.client_key(product.id) is None
+
+
+def test_certificates_that_a_draft_does_not_name_are_kept(store: Store) -> None:
+    """Whoever knows only the reference changes a port, and loses nothing."""
+    product = store.create_product(ProductDraft(name="Tyres"))
+    store.save_config(product.id, config(ca_cert=CERTIFICATE, **IDENTITY))
+    saved = store.save_config(product.id, config(port=8883))
+    assert (saved.broker.ca_cert, saved.broker.client_cert) == (CERTIFICATE, CERTIFICATE)
+    assert store.client_key(product.id) == SecretStr(KEY)
+    removed = store.save_config(product.id, config(ca_cert=None))
+    assert (removed.broker.ca_cert, removed.broker.client_cert) == (None, CERTIFICATE)
+
+
 def test_a_password_cannot_be_read_with_another_key(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     product = store.create_product(ProductDraft(name="Tyres"))
@@ -91,7 +135,7 @@ def test_a_password_cannot_be_read_with_another_key(tmp_path: Path) -> None:
     (tmp_path / "cortex.db.key").unlink()
     with pytest.raises(VaultError, match=r"cortex\.db\.key") as error:
         open_store(tmp_path).password(product.id)
-    assert "save the password again" in error.value.hint
+    assert "save the secret again" in error.value.hint
 
 
 def test_a_malformed_key_is_named(tmp_path: Path) -> None:

@@ -14,10 +14,7 @@ from cortex_tui.local.probe.ladder import Failed, Ladder, OnStage
 from cortex_tui.local.probe.stages import Climb
 from cortex_tui.models import ConnectionTest
 
-__all__ = ["LIMIT", "probe"]
-
-LIMIT = 10.0
-"""Seconds a test may take."""
+__all__ = ["probe"]
 
 EXPIRES_SOON = 30
 """Days of validity below which a certificate is worth a warning."""
@@ -26,19 +23,18 @@ EXPIRES_SOON = 30
 def probe(
     test: ConnectionTest,
     *,
-    limit: float = LIMIT,
     cancelled: threading.Event | None = None,
     on_stage: OnStage | None = None,
 ) -> Diagnosis:
     """Try to connect as `test` says, and tell how far it got (§3).
 
-    Blocks for at most `limit` seconds, and returns at once when `cancelled` is set: call it in a
-    thread. `on_stage` is called in that thread with each stage as it ends; one that turns out only
-    later to have failed is told again.
+    Blocks for at most `test.time_limit` seconds, and returns at once when `cancelled` is set: call
+    it in a thread. `on_stage` is called in that thread with each stage as it ends; one that turns
+    out only later to have failed is told again.
     """
     ladder = Ladder(test, on_stage)
     with ExitStack() as opened:
-        climb = Climb(test, Clock(limit, cancelled), ladder, opened)
+        climb = Climb(test, Clock(test.time_limit, cancelled), ladder, opened)
         try:
             climb.run()
         except Failed as failed:

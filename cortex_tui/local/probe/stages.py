@@ -81,11 +81,7 @@ class Climb:
 
     def _look_up(self) -> list[Address]:
         with self._ladder.stage(Stage.DNS) as seen:
-            try:
-                host = syntax.host(self._test.host)
-            except ValueError as error:
-                raise Failed(_of_field(error, Stage.DNS)) from None
-            addresses = resolve(host, self._test.port, self._clock)
+            addresses = resolve(syntax.host(self._test.host), self._test.port, self._clock)
             seen += [address.ip for address in addresses]
             return addresses
 
@@ -105,10 +101,7 @@ class Climb:
             self._ladder.skip(Stage.TLS, "off")
             return
         with self._ladder.stage(Stage.TLS) as seen:
-            try:
-                context = tls.context(self._test)
-            except ValueError as error:
-                raise Failed(_of_field(error, Stage.TLS)) from None
+            context = tls.context(self._test)
             try:
                 wire.secure(context, tls.server_name(self._test))
                 self._patiently(wire.handshake, Stage.TLS)
@@ -325,12 +318,6 @@ def _own_client_id(test: ConnectionTest) -> str:
     it passes where a broker judges by how it begins."""
     token = secrets.token_hex(5)
     return f"{test.client_id}-test-{token}" if test.client_id else f"cortextest{token}"
-
-
-def _of_field(error: ValueError, stage: Stage) -> Cause:
-    """The cause in an error of the models: problem, colon, fix."""
-    message, _, advice = str(error).partition(": ")
-    return Cause(stage, message, advice[:1].upper() + advice[1:], latch=True)
 
 
 def _words(failure: OSError) -> str:
