@@ -27,6 +27,11 @@ class Cause:
     """The result code of the reference's table (§3); none before CONNACK."""
 
     @property
+    def headline(self) -> str:
+        """The message, with the code where there is one: the `connection_error` of §7."""
+        return self.message if self.code is None else f"{self.message} (code {self.code})"
+
+    @property
     def error(self) -> str:
         """The documented `error`: the code, or the stage where there is none."""
         if self.code is not None:

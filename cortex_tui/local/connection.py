@@ -24,6 +24,7 @@ from cortex_tui import syntax
 from cortex_tui.diagnosis import Stage
 from cortex_tui.local.causes import Cause, PeerClosed, explain
 from cortex_tui.local.client import new_client, say_good_bye, session_options
+from cortex_tui.local.closer_look import CloserLook
 from cortex_tui.local.network import Network, Timer
 from cortex_tui.local.retries import retry_delay
 from cortex_tui.models import BrokerConfig, BrokerInfo, ConnectionState, RefusedFilter
@@ -111,6 +112,7 @@ class Connection:
         self._arrivals = arrivals
         self._on_change = on_change
         self._plan: Plan | None = None
+        self._closer: CloserLook | None = None
         self._client: Client | None = None
         self._dialling: set[Client] = set()
         """Clients whose socket belongs to a dialer; they are closed when they come back."""
@@ -132,6 +134,7 @@ class Connection:
         self._hang_up()
         self._protocol, self._protocol_proven = MQTTProtocolVersion.MQTTv5, False
         self._plan = plan
+        self._closer = CloserLook(self._network, plan.broker, partial(self._explained, plan.broker))
         self._failures = 0
         self._set(client_id=plan.client_id, version=plan.version, attempt=0)
         self._attempt()
@@ -201,7 +204,7 @@ class Connection:
         if client is not self._client or self._plan is None:
             self._close(client)
         elif failure is not None:
-            self._failed(explain(failure, self._plan.broker))
+            self._not_connected(explain(failure, self._plan.broker))
         else:
             self._await_socket()
             self._deadline = self._network.later(CONNACK_TIMEOUT, self._no_connack)
@@ -220,7 +223,8 @@ class Connection:
         if self._falls_back():
             self._fall_back()
             return
-        self.interrupt(explain(TimeoutError(), self._running.broker, Stage.CONNECT))
+        self._hang_up()
+        self._not_connected(explain(TimeoutError(), self._running.broker, Stage.CONNECT))
 
     # -- paho's callbacks ---------------------------------------------------------------------
 
@@ -276,7 +280,10 @@ class Connection:
             self._cause = explain(reason.value, self._plan.broker)
         elif connected:
             self._cause = self._lost(reason.value, self._plan)
-        self._failed(self._cause or explain(PeerClosed(), self._plan.broker, Stage.CONNECT))
+        if self._cause is not None:
+            self._failed(self._cause)
+        else:
+            self._not_connected(explain(PeerClosed(), self._plan.broker, Stage.CONNECT))
 
     def _falls_back(self) -> bool:
         # A broker that knows only 3.1.1 says so, answers what paho calls a protocol error, just
@@ -394,6 +401,20 @@ class Connection:
 
     # -- ending -------------------------------------------------------------------------------
 
+    def _not_connected(self, cause: Cause) -> None:
+        """Fail before the broker gave its answer, for a reason that a test may know better."""
+        self._failed(self._closer.at(cause) if self._closer else cause)
+
+    def _explained(self, broker: BrokerConfig, first: Cause, better: Cause) -> None:
+        if self._plan is None or self._plan.broker is not broker:
+            return
+        if self.link.error != first.headline:
+            return
+        self._set(error=better.headline, hint=better.advice)
+        if better.latch and self.link.state is ConnectionState.RETRYING:
+            self._cancel_timers()
+            self._set(state=ConnectionState.LATCHED, next_attempt_at=None)
+
     def _failed(self, cause: Cause) -> None:
         self._cancel_timers()
         self._pending.clear()
@@ -404,9 +425,8 @@ class Connection:
             self._failures = 0 if stable else self._failures
         self._failures += 1
         ended = {"last_disconnected_at": now} if was_connected else {}
-        code = "" if cause.code is None else f" (code {cause.code})"
         wrong: dict[str, Any] = {
-            "error": f"{cause.message}{code}",
+            "error": cause.headline,
             "hint": cause.advice,
             **_UNSUBSCRIBED,
         }

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 from cortex_tui.diagnosis import Certificate, Diagnosis
+from cortex_tui.local.causes import Cause
 from cortex_tui.local.probe.clock import Cancelled, Clock
 from cortex_tui.local.probe.ladder import Failed, Ladder, OnStage
 from cortex_tui.local.probe.stages import Climb
-from cortex_tui.models import ConnectionTest
+from cortex_tui.models import BrokerConfig, ConnectionTest
 
-__all__ = ["probe"]
+__all__ = ["find_cause", "probe"]
 
 EXPIRES_SOON = 30
 """Days of validity below which a certificate is worth a warning."""
@@ -44,6 +45,18 @@ def probe(
         warnings = tuple(_warnings(test, climb))
         success = ". ".join(("Connected successfully", *warnings))
         return _answer(climb, ladder, None, success, warnings)
+
+
+def find_cause(broker: BrokerConfig) -> Cause | None:
+    """Why connecting to `broker` fails; none where it succeeds now. Blocks like `probe`."""
+    asked = {name: value for name, value in broker if name in ConnectionTest.model_fields}
+    test = ConnectionTest.model_construct(**asked)
+    with ExitStack() as opened:
+        try:
+            Climb(test, Clock(test.time_limit), Ladder(test, None), opened).run()
+        except Failed as failed:
+            return failed.cause
+    return None
 
 
 def _answer(

@@ -1,0 +1,131 @@
+"""A live connection names the cause as well as the connection test does."""
+
+from typing import Any
+
+import pytest
+
+from cortex_tui.local import connection
+from cortex_tui.local.backend import LocalBackend
+from cortex_tui.models import BrokerConfig, ConfigDraft, ConnectionState, TopicsConfig
+from tests.brokers import ANONYMOUS, StartMosquitto, tls
+from tests.certificates import Authority
+from tests.counterparts import (
+    Behaviour,
+    StartCounterpart,
+    closes_after_hearing,
+    http_server,
+    says,
+)
+from tests.orchestrators import configured, reaches
+from tests.waiting import until
+
+RETRYING, LATCHED = ConnectionState.RETRYING, ConnectionState.LATCHED
+
+
+async def explains(
+    local: LocalBackend, broker: dict[str, Any], state: ConnectionState, error: str, hint: str
+) -> None:
+    """Wait until a product with that broker says so."""
+    config = ConfigDraft(
+        broker=BrokerConfig.model_validate({"host": "localhost", **broker}), topics=TopicsConfig()
+    )
+    product = await configured(local, config)
+
+    async def told() -> bool:
+        status = await local.status(product.id)
+        return (
+            status.state is state
+            and error in (status.connection_error or "")
+            and hint in (status.hint or "")
+        )
+
+    await until(told)
+
+
+async def test_an_unknown_issuer_by_its_name(
+    local: LocalBackend, start_mosquitto: StartMosquitto, authority: Authority
+) -> None:
+    port = start_mosquitto(*ANONYMOUS, *tls(authority.server("unknown"))).port
+    await explains(
+        local,
+        {"port": port, "use_tls": True},
+        LATCHED,
+        "issued by an authority this machine does not know: CN=Cortex Test Authority",
+        "Give the certificate of that authority as ca_cert",
+    )
+
+
+async def test_an_expired_certificate_with_its_date(
+    local: LocalBackend, start_mosquitto: StartMosquitto, authority: Authority
+) -> None:
+    expired = authority.server("expired", days=(-30, -1))
+    port = start_mosquitto(*ANONYMOUS, *tls(expired)).port
+    ca_cert = authority.cert.read_text()
+    await explains(
+        local,
+        {"port": port, "use_tls": True, "ca_cert": ca_cert},
+        LATCHED,
+        "The certificate has expired: valid until 20",
+        "The broker needs a new certificate",
+    )
+
+
+async def test_a_missing_client_certificate(
+    local: LocalBackend, start_mosquitto: StartMosquitto, authority: Authority
+) -> None:
+    """TLS 1.3 tells it after the handshake, when paho is no longer listening for it."""
+    port = start_mosquitto(*ANONYMOUS, *tls(authority.server("asks"), clients=authority)).port
+    await explains(
+        local,
+        {"port": port, "use_tls": True, "ca_cert": authority.cert.read_text()},
+        LATCHED,
+        "The broker wants a client certificate",
+        "Give client_cert and client_key",
+    )
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "use_tls", "error"),
+    [
+        (http_server(404), False, "is an HTTP server (HTTP/1.1 404 Not Found)"),
+        (http_server(200), True, "is an HTTP server (HTTP/1.1 200 OK)"),
+        (says(b"SSH-2.0-OpenSSH_9.2p1\r\n"), False, "is an SSH server"),
+        (closes_after_hearing, False, "closed the connection"),
+    ],
+)
+async def test_a_port_that_is_no_broker(
+    local: LocalBackend,
+    counterpart: StartCounterpart,
+    monkeypatch: pytest.MonkeyPatch,
+    behaviour: Behaviour,
+    use_tls: bool,
+    error: str,
+) -> None:
+    monkeypatch.setattr(connection, "CONNACK_TIMEOUT", 0.2)  # paho takes a banner for a packet
+    port = counterpart(behaviour)
+    await explains(local, {"port": port, "use_tls": use_tls}, RETRYING, error, "")
+
+
+@pytest.mark.parametrize("use_tls", [True, False])
+async def test_tls_on_one_side_only(
+    local: LocalBackend, start_mosquitto: StartMosquitto, authority: Authority, use_tls: bool
+) -> None:
+    secured = [] if use_tls else tls(authority.server("one-sided"))
+    port = start_mosquitto(*ANONYMOUS, *secured).port
+    error = "speaks MQTT without TLS" if use_tls else "wants TLS"
+    hint = "Turn use_tls off" if use_tls else "Turn use_tls on"
+    await explains(local, {"port": port, "use_tls": use_tls}, RETRYING, error, hint)
+
+
+async def test_material_that_cannot_be_used_waits_for_a_person(local: LocalBackend) -> None:
+    """What was stored before it was checked, or is checked more strictly since."""
+    broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+    broker = BrokerConfig(host="localhost", port=1)
+    product = await configured(local, ConfigDraft(broker=broker, topics=TopicsConfig()))
+    stored = BrokerConfig(host="localhost", use_tls=True, ca_cert=broken)
+    local._store.save_config(product.id, ConfigDraft(broker=stored, topics=TopicsConfig()))
+    await local.reconnect(product.id)
+    await reaches(local, product.id, LATCHED)
+    status = await local.status(product.id)
+    assert status.connection_error == "ca_cert is no certificate in PEM form"
+    assert status.hint == "It starts with -----BEGIN CERTIFICATE-----"
