@@ -62,7 +62,7 @@ class NotFound(BackendError):
 
 
 class Conflict(BackendError):
-    """The name is taken (409)."""
+    """The name is taken, or the product is in no state for that (409)."""
 
 
 class Stale(BackendError):
@@ -213,7 +213,10 @@ class Backend(Protocol):
     async def delete_subscription(self, product_id: int, subscription_id: int) -> None: ...
 
     async def reconnect(self, product_id: int) -> None:
-        """Drop the connection and connect anew with the stored configuration (§6)."""
+        """Drop the connection and connect anew with the stored configuration (§6).
+
+        Raises `Conflict` where there is none, or where the product is disabled.
+        """
         ...
 
     async def status(self, product_id: int) -> ConnectionStatus:

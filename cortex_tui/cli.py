@@ -17,7 +17,7 @@ from cortex_tui import __version__, scripting
 if TYPE_CHECKING:
     from cortex_tui.app import CortexApp, OpenBackend
     from cortex_tui.backend import Backend
-    from cortex_tui.settings import Settings, Target
+    from cortex_tui.settings import Context, Settings, Target
 
 NOT_CONNECTED, USAGE, UNREACHABLE, UNFORESEEN = 1, 2, 3, 70
 """Exit codes; 0 is fine."""
@@ -172,6 +172,7 @@ async def _demo(session: Session, rate: float) -> None:
 
 
 @main.command()
+@click.option("--db", type=click.Path(path_type=Path), help="The same as before the command.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port", type=click.IntRange(0, 65_535), default=8004, show_default=True, help="0: any."
@@ -181,21 +182,33 @@ async def _demo(session: Session, rate: float) -> None:
 @click.option("--tls-key", type=click.Path(path_type=Path), help="PEM file with its private key.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text")
 @click.pass_obj
-def serve(session: Session, /, **options: Any) -> None:
+def serve(session: Session, /, db: Path | None, **options: Any) -> None:
     """Be an orchestrator for others: the HTTP API over the embedded one, without screens.
 
     \b
     Examples:
       cortex serve
-      cortex --db /srv/cortex.db serve --host 0.0.0.0 --token-file /etc/cortex/token \\
+      cortex serve --db /srv/cortex.db --host 0.0.0.0 --token-file /etc/cortex/token \\
           --tls-cert cert.pem --tls-key key.pem
     """
-    if session.target.context.url is not None:
-        fail("a remote orchestrator serves itself", "Choose a database: cortex --db PATH serve.")
-    asyncio.run(_serve(session, **options))
+    context = session.target.context
+    if db is not None:
+        context = context.model_copy(update={"db": db, "url": None})
+    if context.url is not None:
+        fail("a remote orchestrator serves itself", "Choose a database: cortex serve --db PATH.")
+    if context.read_only:
+        fail("the context is read-only, and the HTTP API changes things", "Choose another one.")
+    asyncio.run(_serve(session.settings, context, **options))
 
 
-async def _serve(session: Session, *, host: str, token_file: Path | None, **options: Any) -> None:
+async def _serve(
+    settings: "Settings",
+    context: "Context",
+    *,
+    host: str,
+    token_file: Path | None,
+    **options: Any,
+) -> None:
     from cortex_tui.opening import open_local
     from cortex_tui.settings import environment_token, read_secret
 
@@ -205,14 +218,14 @@ async def _serve(session: Session, *, host: str, token_file: Path | None, **opti
         fail("serving needs more libraries", "Install them: pip install 'cortex-tui[server]'")
     token = read_secret(token_file, "--token-file") if token_file else environment_token()
     server.check_binding(host, token)
-    backend = await open_local(session.target.context, session.settings)
+    backend = await open_local(context, settings)
 
     def ready(url: str) -> None:
         backend.announce(url)
         click.echo(f"Cortex listens on {url}")
 
     try:
-        hosts = None if token else server.LOOPBACK_HOSTS
+        hosts = server.hosts_of(host, token)
         app = server.create_app(backend, token=token, allowed_hosts=hosts)
         await server.serve(app, host=host, on_ready=ready, **options)
     finally:

@@ -8,7 +8,13 @@ from typing import Any
 
 import click
 
-from cortex_tui.backend import Backend, NotFound, Unreachable
+from cortex_tui.backend import (
+    Backend,
+    Capability,
+    NotFound,
+    ProductIdKeeper,
+    Unreachable,
+)
 from cortex_tui.models import (
     ConnectionState,
     Product,
@@ -100,11 +106,7 @@ async def status(backend: Backend, product: str | None, as_json: bool, watch: bo
     """
     chosen = None if product is None else (await _find(backend, product)).id
     if watch:
-        async with contextlib.aclosing(backend.watch()) as beats:
-            async for changed in beats:
-                for product_id, state in changed.items():
-                    if state is not None and chosen in (None, product_id):
-                        _print_status(state, as_json)
+        await _follow(backend, chosen, as_json)
         return
     states = [each for each in await _settled(backend) if chosen in (None, each.product.id)]
     if as_json and chosen is None:
@@ -113,6 +115,19 @@ async def status(backend: Backend, product: str | None, as_json: bool, watch: bo
         for state in states:
             _print_status(state, as_json)
     _raise_unless_fine(states)
+
+
+async def _follow(backend: Backend, chosen: int | None, as_json: bool) -> None:
+    told = None
+    async with contextlib.aclosing(backend.watch()) as beats:
+        async for changed in beats:
+            for product_id, state in changed.items():
+                if state is not None and chosen in (None, product_id):
+                    _print_status(state, as_json)
+            problem = backend.problem.text if backend.problem else None
+            if problem != told:
+                told = problem
+                click.echo(problem or "The orchestrator answers again.", err=True)
 
 
 @click.argument("product")
@@ -127,6 +142,8 @@ async def subscriptions(
     \b
     Example: cortex subscriptions tyres --disable payment_marked_as_pending
     """
+    if enable is not None or disable is not None:
+        _may_change()
     found = await _find(backend, product)
     for name, enabled in ((enable, True), (disable, False)):
         if name is not None:
@@ -158,6 +175,7 @@ async def reconnect(backend: Backend, product: str) -> None:
 
     Exits with 0 where it is connected afterwards, else with 1.
     """
+    _may_change()
     found = await _find(backend, product)
     await backend.reconnect(found.id)
     states = [each for each in await _settled(backend) if each.product.id == found.id]
@@ -166,11 +184,26 @@ async def reconnect(backend: Backend, product: str) -> None:
     _raise_unless_fine(states)
 
 
+def _may_change() -> None:
+    """Raise `SettingsError` in a read-only context."""
+    from cortex_tui.settings import SettingsError
+
+    if click.get_current_context().obj.target.context.read_only:
+        raise SettingsError("the context is read-only", "Choose another with --context.")
+
+
 async def _find(backend: Backend, wanted: str) -> Product:
     known = await backend.products()
     for product in known:
         if wanted == str(product.id) or wanted.casefold() == product.name.casefold():
             return product
+    if (
+        isinstance(backend, ProductIdKeeper)
+        and Capability.LIST_PRODUCTS not in backend.capabilities
+        and wanted.isascii()
+        and wanted.isdigit()
+    ):
+        return await backend.add_product_id(int(wanted))
     names = ", ".join(plain(product.name) for product in known) or "none"
     raise NotFound(f"there is no product {plain(wanted)!r}", f"The known ones: {names}.")
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from pydantic import SecretStr
 
-from cortex_tui.backend import BackendError, Capability, FieldProblem, Invalid, Unsupported
+from cortex_tui.backend import BackendError, Capability, Conflict, FieldProblem, Invalid
 from cortex_tui.diagnosis import Stage
 from cortex_tui.local import tls
 from cortex_tui.local.causes import Cause
@@ -270,9 +270,9 @@ class LocalBackend:
         def apply() -> None:
             overview = self._store.overview(product_id)
             if overview.config is None:
-                raise Unsupported(NOT_CONFIGURED, "Save a configuration first.")
+                raise Conflict(NOT_CONFIGURED, "Save a configuration first.")
             if not overview.product.enabled:
-                raise Unsupported("the product is disabled", "Enable the product first.")
+                raise Conflict("The product is disabled", "Enable the product first.")
             self._apply(product_id)
 
         await self._change(product_id, apply)

@@ -2,6 +2,6 @@
 
 from cortex_tui.server.app import create_app
 from cortex_tui.server.run import serve, serving
-from cortex_tui.server.security import LOOPBACK_HOSTS, CannotServe, check_binding
+from cortex_tui.server.security import CannotServe, check_binding, hosts_of
 
-__all__ = ["LOOPBACK_HOSTS", "CannotServe", "check_binding", "create_app", "serve", "serving"]
+__all__ = ["CannotServe", "check_binding", "create_app", "hosts_of", "serve", "serving"]

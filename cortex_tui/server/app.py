@@ -16,6 +16,7 @@ from cortex_tui.server.extensions import extension_routes
 from cortex_tui.server.limits import BodyLimit
 from cortex_tui.server.live import Live
 from cortex_tui.server.observe import Observe, ProductMetrics, health_routes
+from cortex_tui.server.openapi import describe
 from cortex_tui.server.security import LOOPBACK_HOSTS, Guard, check_token
 
 BASE_PATH = "/api/v1"
@@ -62,11 +63,12 @@ def create_app(
         redoc_url=None,
     )
     app.state.live = live
-    app.include_router(documented_routes(backend, extensions=extensions), prefix=BASE_PATH)
+    app.include_router(documented_routes(backend, BASE_PATH, extensions=extensions))
     if extensions:
-        app.include_router(extension_routes(backend, live), prefix=BASE_PATH)
+        app.include_router(extension_routes(backend, live, BASE_PATH))
     app.include_router(health_routes(backend, live, registry))
     add_error_handlers(app)
+    describe(app)
     app.add_middleware(BodyLimit)
     app.add_middleware(Guard, token=token, allowed_hosts=allowed_hosts)
     app.add_middleware(Observe, registry=registry)

@@ -22,7 +22,15 @@ from cortex_tui.models import (
     SubscriptionChange,
 )
 from cortex_tui.server import examples
-from cortex_tui.server.errors import BODY, INVALID, NOT_FOUND, STALE, Responses, named
+from cortex_tui.server.errors import (
+    BODY,
+    INVALID,
+    NOT_FOUND,
+    NOT_NOW,
+    STALE,
+    Responses,
+    named,
+)
 from cortex_tui.server.strict import StrictRoute
 
 MAX_ID = 2**63 - 1
@@ -120,9 +128,9 @@ def etag(config: MqttConfig | None) -> str | None:
     return None if config is None or config.version is None else f'"{config.version}"'
 
 
-def documented_routes(backend: Backend, *, extensions: bool) -> APIRouter:
-    """The router of the documented endpoints."""
-    router = APIRouter(route_class=StrictRoute, tags=["API reference"])
+def documented_routes(backend: Backend, base: str, *, extensions: bool) -> APIRouter:
+    """The router of the documented endpoints, below the path `base`."""
+    router = APIRouter(prefix=base, route_class=StrictRoute, tags=["API reference"])
 
     def documented(model: Model, **dump: Any) -> Response:
         # A backend may answer with more than the documented class: a kind of it.
@@ -243,7 +251,7 @@ def documented_routes(backend: Backend, *, extensions: bool) -> APIRouter:
         "/products/{product_id}/mqtt-config/reconnect",
         summary="Force reconnect",
         response_model=Success,
-        responses={**_ok(triggered=examples.RECONNECTING), **NOT_FOUND, **INVALID},
+        responses={**_ok(triggered=examples.RECONNECTING), **NOT_FOUND, **NOT_NOW, **INVALID},
     )
     async def reconnect(product_id: ProductId) -> Response:
         await backend.reconnect(product_id)

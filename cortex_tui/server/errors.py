@@ -78,6 +78,7 @@ NOT_FOUND: Responses = {
     )
 }
 CONFLICT: Responses = {409: _documented(Detail, "The name is taken")}
+NOT_NOW: Responses = {409: _documented(Detail, "The product is not configured, or is disabled")}
 STALE: Responses = {412: _documented(Detail, "The configuration was changed meanwhile")}
 BODY: Responses = {
     408: _documented(Detail, "The body did not arrive in time"),

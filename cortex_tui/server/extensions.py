@@ -21,9 +21,9 @@ from cortex_tui.server.live import Live
 from cortex_tui.server.strict import StrictRoute
 
 
-def extension_routes(backend: Backend, live: Live) -> APIRouter:
-    """The router of the extensions."""
-    router = APIRouter(route_class=StrictRoute, tags=["extensions"])
+def extension_routes(backend: Backend, live: Live, base: str) -> APIRouter:
+    """The router of the extensions, below the path `base`."""
+    router = APIRouter(prefix=base, route_class=StrictRoute, tags=["extensions"])
 
     @router.get(
         "/capabilities",

@@ -94,8 +94,16 @@ class Observe:
         method = scope["method"] if scope["method"] in _METHODS else "other"
         route = getattr(scope.get("route"), "path", "none")
         self._seconds.labels(method, route, status).observe(seconds)
-        client = scope["client"][0] if scope.get("client") else "-"
-        logger.info("%s %s %s %d %.1f ms", client, method, _path(scope), status, seconds * 1000)
+        seen = {
+            "client": scope["client"][0] if scope.get("client") else "-",
+            "method": method,
+            "path": _path(scope),
+            "status": status,
+            "ms": round(seconds * 1000, 1),
+        }
+        logger.info(
+            "%(client)s %(method)s %(path)s %(status)d %(ms).1f ms", seen, extra={"request": seen}
+        )
 
 
 def _path(scope: Scope) -> str:

@@ -73,13 +73,8 @@ async def serving(
         ssl_certfile=tls_cert,
         ssl_keyfile=tls_key,
     )
-    try:
-        config.load()
-    except (OSError, ssl.SSLError) as error:
-        raise CannotServe(
-            f"The TLS certificate cannot be used: {error.strerror or error}",
-            "--tls-cert takes a PEM file with the certificate chain, --tls-key its private key.",
-        ) from error
+    _check_tls(tls_cert, tls_key)
+    config.load()
     listener = _listen(host, port)
     server = _Server(config, app)
     running = asyncio.create_task(server.serve(sockets=[listener]))
@@ -96,6 +91,32 @@ async def serving(
         ready.cancel()
         server.should_exit = True
         await running
+
+
+def _check_tls(cert: Path | None, key: Path | None) -> None:
+    """Raise `CannotServe` where TLS is wanted and would fail, or would ask at the terminal."""
+
+    def no_password() -> str:
+        raise CannotServe("The TLS key is encrypted", "Give one without a password.")
+
+    if key is not None and cert is None:
+        raise CannotServe("--tls-key is given without --tls-cert", "Give both.")
+    if cert is None:
+        return
+    try:
+        for path in (cert, key or cert):
+            path.open().close()
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, no_password)
+    except ssl.SSLError as error:
+        raise CannotServe(
+            f"The TLS certificate cannot be used: {error.strerror or error}",
+            "--tls-cert takes a PEM file with the certificate chain, --tls-key its private key.",
+        ) from error
+    except OSError as error:
+        raise CannotServe(
+            f"{error.filename} cannot be read: {error.strerror}",
+            "--tls-cert and --tls-key take the paths of PEM files.",
+        ) from error
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -145,13 +166,16 @@ async def serve(
 
 
 class _JsonLines(logging.Formatter):
+    """An object a line; of a request it has method, path, status and milliseconds too."""
+
     def format(self, record: logging.LogRecord) -> str:
-        line = {
+        line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
         }
+        line.update(getattr(record, "request", {}))
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line)

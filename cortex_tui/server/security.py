@@ -23,6 +23,11 @@ OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 """What may be asked without a token: it says nothing but whether the server lives."""
 
 
+def hosts_of(host: str, token: SecretStr | None) -> Collection[str] | None:
+    """The names that a server which listens on `host` answers to; none is every name."""
+    return None if token else LOOPBACK_HOSTS | {host.lower()}
+
+
 class CannotServe(BackendError):
     """The server cannot start as it was asked to."""
 

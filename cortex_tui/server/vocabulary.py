@@ -14,6 +14,10 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "missing": ("field required", "value_error.missing"),
     "none": ("none is not an allowed value", "type_error.none.not_allowed"),
     "json_invalid": ("the body is not valid JSON", "value_error.jsondecode"),
+    "not_json": (
+        "the body is not sent as JSON: say Content-Type: application/json",
+        "value_error.content_type",
+    ),
     # numbers
     "int_type": ("value is not a valid integer", "type_error.integer"),
     "int_parsing": ("value is not a valid integer", "type_error.integer"),
@@ -91,18 +95,21 @@ def rejection(problem: FieldProblem) -> dict[str, Any]:
 
 
 def request_problems(errors: Iterable[Mapping[str, Any]]) -> list[FieldProblem]:
-    """The problems in FastAPI's errors. The input is looked at only to tell null from a value of
-    the wrong type, which pydantic 2 no longer does."""
+    """The problems in FastAPI's errors. The input is looked at only to tell null, and a body that
+    was not read as JSON, from a value of the wrong type."""
     return [
         FieldProblem(
             loc=tuple(error["loc"]),
             message=error["msg"].removeprefix("Value error, "),
-            kind="none" if _is_null(error) else error["type"],
+            kind=_kind(error),
             context=error.get("ctx"),
         )
         for error in errors
     ]
 
 
-def _is_null(error: Mapping[str, Any]) -> bool:
-    return error.get("input") is None and error["type"].endswith("_type")
+def _kind(error: Mapping[str, Any]) -> str:
+    kind: str = error["type"]
+    if kind.endswith("_type") and isinstance(error.get("input"), bytes):
+        return "not_json"
+    return "none" if kind.endswith("_type") and error.get("input") is None else kind

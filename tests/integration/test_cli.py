@@ -7,17 +7,37 @@ import pty
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
 from cortex_tui import __version__
 from cortex_tui.local.backend import LocalBackend
-from cortex_tui.models import ProductDraft, SubscriptionDraft
+from cortex_tui.models import (
+    BrokerConfig,
+    ConfigDraft,
+    ProductDraft,
+    SubscriptionDraft,
+    TopicsConfig,
+)
 from tests.brokers import ANONYMOUS, StartMosquitto, users
+from tests.certificates import Authority
 from tests.orchestrators import configured, draft
 
 CORTEX = [sys.executable, "-m", "cortex_tui"]
+
+
+@dataclass
+class Serving:
+    """A server that runs: where it answers, and the file that has its stderr."""
+
+    process: subprocess.Popen[str]
+    url: str
+    log: Path
 
 
 @pytest.fixture
@@ -87,10 +107,10 @@ def test_a_broken_configuration_file_is_named(environment: dict[str, str], tmp_p
     assert "config.toml is not valid TOML" in finished.stderr
 
 
-def prepare(database: Path, config: object) -> None:
+def prepare(database: Path, config: ConfigDraft) -> None:
     async def make() -> None:
         backend = await LocalBackend.open(database)
-        await configured(backend, config, SubscriptionDraft(name="paid"))  # type: ignore[arg-type]
+        await configured(backend, config, SubscriptionDraft(name="paid"))
         await backend.create_product(ProductDraft(name="Not configured"))
         await backend.aclose()
 
@@ -134,19 +154,87 @@ def test_products_and_subscriptions(
     assert (finished.returncode, "there is no subscription" in finished.stderr) == (2, True)
 
 
-def test_serve_answers_tells_where_it_is_and_ends_in_order(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
-    with subprocess.Popen(
-        [*CORTEX, "serve", "--port", "0"],
-        env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    ) as server:  # fmt: skip
-        assert server.stdout is not None
-        url = server.stdout.readline().removeprefix("Cortex listens on ").strip()
+@contextmanager
+def serving(environment: dict[str, str], *arguments: str) -> Iterator[Serving]:
+    """`cortex serve` on any free port; it ends in order."""
+    log = Path(environment["HOME"]) / "serve.log"
+    with (
+        log.open("w") as stderr,
+        subprocess.Popen(
+            [*CORTEX, "serve", "--port", "0", *arguments],
+            env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True,
+        ) as process,
+    ):  # fmt: skip
+        assert process.stdout is not None
+        ready = process.stdout.readline()
+        try:
+            assert ready.startswith("Cortex listens on http"), log.read_text()
+            yield Serving(process, ready.removeprefix("Cortex listens on ").strip(), log)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=20) == 0
+
+
+def test_serve_answers_tells_where_it_is_and_ends_in_order(environment: dict[str, str]) -> None:
+    with serving(environment) as server:
+        url = server.url
         busy = run(environment, "products")
         assert busy.returncode == 3
-        assert f"process {server.pid}" in busy.stderr
+        assert f"process {server.process.pid}" in busy.stderr
         assert f"cortex --url {url}" in busy.stderr
-        server.send_signal(signal.SIGTERM)
-        assert server.wait(timeout=20) == 0
+        # A stream has no end of its own: the server has to end it.
+        stream = httpx.stream("GET", f"{url}/api/v1/products/status/stream")
+        response = stream.__enter__()
+        server.process.send_signal(signal.SIGTERM)
+        assert b'data: {"states":{}}' in response.read()
+        stream.__exit__(None, None, None)
     assert run(environment, "products").returncode == 0
+
+
+def test_serve_a_database_with_a_token_tls_and_a_log_of_json(
+    environment: dict[str, str], tmp_path: Path, authority: Authority
+) -> None:
+    identity = authority.server("orchestrator")
+    token = tmp_path / "token"
+    token.write_text("a-long-random-text\n")
+    arguments = [
+        "--db", str(tmp_path / "served.db"), "--host", "0.0.0.0", "--token-file", str(token),
+        "--tls-cert", str(identity.cert), "--tls-key", str(identity.key), "--log-format", "json",
+    ]  # fmt: skip
+    with serving(environment, *arguments) as server:
+        assert (tmp_path / "served.db").exists()
+        url = server.url.replace("0.0.0.0", "localhost")
+        asking = {**environment, "SSL_CERT_FILE": str(authority.cert)}
+        stranger = run(asking, "--url", url, "products")
+        assert (stranger.returncode, "wants a token" in stranger.stderr) == (3, True)
+        known = run({**asking, "CORTEX_TOKEN": "a-long-random-text"}, "--url", url, "products")
+        assert (known.returncode, known.stderr) == (0, "")
+        untrusting = run(environment, "--url", url, "products")
+        assert (untrusting.returncode, "is not trusted" in untrusting.stderr) == (3, True)
+    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+    refused = next(line for line in lines if line.get("status") == 401)
+    assert (refused["level"], refused["method"]) == ("info", "GET")
+    assert refused["path"] == "/api/v1/capabilities"
+    assert refused["ms"] >= 0
+    assert "a-long-random-text" not in json.dumps(lines)
+
+
+def test_serve_logs_a_line_a_request(environment: dict[str, str]) -> None:
+    with serving(environment) as server:
+        httpx.get(f"{server.url}/api/v1/products/7/mqtt-config/status")
+    (line,) = server.log.read_text().splitlines()
+    assert " INFO " in line
+    assert "127.0.0.1 GET /api/v1/products/7/mqtt-config/status 404 " in line
+
+
+def test_a_read_only_context_changes_nothing(environment: dict[str, str], tmp_path: Path) -> None:
+    config = ConfigDraft(broker=BrokerConfig(host="127.0.0.1", port=1), topics=TopicsConfig())
+    prepare(tmp_path / "cortex.db", config)
+    for arguments in (
+        ["subscriptions", "tyres", "--disable", "paid"],
+        ["reconnect", "tyres"],
+        ["serve", "--port", "0"],
+    ):
+        refused = run(environment, "--read-only", *arguments)
+        assert (refused.returncode, "is read-only" in refused.stderr) == (2, True)
+    assert "on  " in run(environment, "--read-only", "subscriptions", "tyres").stdout
