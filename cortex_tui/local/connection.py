@@ -107,7 +107,8 @@ class Connection:
     ) -> None:
         """Messages are put into `arrivals`; `on_change` is told the product when `link` changes."""
         self.product_id = product_id
-        self.link = Link(ConnectionState.DISABLED, datetime.now(UTC))
+        # Until the network thread has heard whether to start it or not to.
+        self.link = Link(ConnectionState.CONNECTING, datetime.now(UTC))
         self._network = network
         self._arrivals = arrivals
         self._on_change = on_change

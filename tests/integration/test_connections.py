@@ -8,6 +8,7 @@ import pytest
 
 from cortex_tui.demo.broker import Amqtt, Broker
 from cortex_tui.local.backend import LocalBackend
+from cortex_tui.local.connection import Connection
 from cortex_tui.models import (
     ConfigDraft,
     ConnectionState,
@@ -47,6 +48,15 @@ async def test_messages_are_counted_by_product_and_subscription(
     assert status.messages_received == 4
     assert status.last_message_at is not None
     assert status.subscribed_topics_count == 1
+
+
+async def test_a_connection_that_is_yet_to_start_is_not_disabled(
+    local: LocalBackend, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asked before the network thread ran was told so, and `cortex status` believed it."""
+    monkeypatch.setattr(Connection, "start", lambda *_: None)
+    product = await configured(local, draft(broker), PENDING)
+    assert (await local.status(product.id)).state is ConnectionState.CONNECTING
 
 
 async def test_it_speaks_mqtt_5_where_the_broker_does(
