@@ -3,6 +3,7 @@
 The documented ones are those of the API reference; the others speak in the same manner.
 """
 
+from cortex_tui.events import Event, Job
 from cortex_tui.models import Model, Product, ProductState, Subscription
 
 
@@ -51,3 +52,21 @@ class States(Model):
     """Extension: one event of the status stream; null is a product that is gone."""
 
     states: dict[int, ProductState | None]
+
+
+class EventList(Model):
+    """Extension: events of a product, newest first."""
+
+    events: tuple[Event, ...]
+
+
+class JobList(Model):
+    """Extension: actions of a product, newest first."""
+
+    actions: tuple[Job, ...]
+
+
+class JobsChanged(Success):
+    """Extension: how many actions were meant."""
+
+    count: int

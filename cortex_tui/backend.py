@@ -11,6 +11,15 @@ from typing import Any, Protocol, runtime_checkable
 
 from pydantic import ValidationError
 
+from cortex_tui.events import (
+    Event,
+    Explanation,
+    Job,
+    JobChoice,
+    JobState,
+    Publication,
+    Trial,
+)
 from cortex_tui.models import (
     ConfigDocument,
     ConfigDraft,
@@ -39,6 +48,9 @@ class Capability(StrEnum):
     EDIT_PRODUCTS = "create, change or delete products"
     EDIT_SUBSCRIPTIONS = "create or delete subscriptions"
     TLS_MATERIAL = "take certificates or keys for a broker"
+    EVENTS = "keep events and actions"
+    TRY_EVENTS = "try events out"
+    PUBLISH = "publish events"
 
 
 class BackendError(Exception):
@@ -221,6 +233,42 @@ class Backend(Protocol):
 
     async def status(self, product_id: int) -> ConnectionStatus:
         """The connection as it is now (§7)."""
+        ...
+
+    async def events(
+        self, product_id: int, *, after: int = 0, before: int | None = None, limit: int = 100
+    ) -> list[Event]:
+        """The newest events of a product that are kept, newest first: at most `limit`, with ids
+        above `after` and below `before`."""
+        ...
+
+    async def jobs(
+        self,
+        product_id: int,
+        *,
+        states: Collection[JobState] = tuple(JobState),
+        subscription_id: int | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> list[Job]:
+        """The newest actions of a product that are kept, newest first."""
+        ...
+
+    async def retry_jobs(self, product_id: int, choice: JobChoice) -> int:
+        """Attempt dead letters anew; returns how many."""
+        ...
+
+    async def discard_jobs(self, product_id: int, choice: JobChoice) -> int:
+        """Delete dead letters, and actions that wait; returns how many."""
+        ...
+
+    async def try_event(self, product_id: int, trial: Trial) -> Explanation:
+        """What a subscription would make of an event; nothing comes of it."""
+        ...
+
+    async def publish(self, product_id: int, publication: Publication) -> None:
+        """Publish to the product's broker over its running connection; returns once the broker has
+        it. Raises `Conflict` where there is no connection."""
         ...
 
 

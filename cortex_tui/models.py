@@ -372,6 +372,24 @@ class SubscriptionStats(Model):
     last_message_at: Timestamp | None = None
     actions_executed: int = 0
     actions_failed: int = 0
+    """Given up: their jobs became dead letters."""
+    matched: int = 0
+    """Extension, as all that follows: events that set off an action, or had none to set off."""
+    condition_false: int = 0
+    """Events for which no condition held."""
+    evaluation_failed: int = 0
+    """Events that could not be read, or for which a condition could not be evaluated."""
+    attempts_failed: int = 0
+    """Attempts of actions that failed, whether they were repeated or not."""
+    dead: int = 0
+    """Dead letters that wait for a person."""
+    rate_1m: float = 0.0
+    """Events a second, over the last minute."""
+    rate_5m: float = 0.0
+    last_error: str | None = None
+    last_error_at: Timestamp | None = None
+    last_error_event_id: int | None = None
+    """The event that met it; the history may have it no more."""
 
 
 class Subscription(Model):
@@ -450,6 +468,12 @@ class ConnectionStatus(Model):
     refused_filters: tuple[RefusedFilter, ...] = ()
     requires_restart: bool = False
     """A newer configuration waits for a reconnect."""
+    messages_unreadable: int = 0
+    """Messages that were not JSON, or too large: counted, kept, and set nothing off."""
+    messages_dropped: int = 0
+    """QoS 0 messages that came while too many actions waited."""
+    paused: str | None = None
+    """Why no messages are taken at present, though there is a connection."""
 
     @model_validator(mode="before")
     @classmethod
@@ -477,6 +501,10 @@ class ProductState(Model):
     status: ConnectionStatus | None = None
     subscriptions_total: int = 0
     subscriptions_enabled: int = 0
+    actions_pending: int = 0
+    """Actions that wait for an attempt, or are being attempted."""
+    actions_dead: int = 0
+    """Dead letters that wait for a person."""
     unknown_since: Timestamp | None = None
     """Since when the orchestrator could not be asked; `status` is then the last that was seen."""
     problem: str | None = None
@@ -490,51 +518,6 @@ class ProductState(Model):
         if self.status is not None:
             return self.status.state
         return ConnectionState.NOT_CONFIGURED
-
-
-# -- what actions came to (extension) ---------------------------------------------------------
-
-
-class JobState(StrEnum):
-    """Where an action that an event set off stands."""
-
-    PENDING = "pending"
-    """Waits for its first attempt, or for the next."""
-    RUNNING = "running"
-    DONE = "done"
-    RECORDED = "recorded"
-    """Kept and not sent: nothing says where actions of this type go."""
-    DEAD = "dead"
-    """Given up; a person may try it again or discard it."""
-
-
-class JobFailure(Model):
-    """An attempt that failed, and why."""
-
-    at: Timestamp
-    reason: str
-
-
-class Job(Model):
-    """An action that an event set off."""
-
-    id: int
-    key: str
-    """The idempotency key that goes with every attempt."""
-    product_id: int
-    subscription_id: int
-    action: Action
-    state: JobState
-    attempts: int = 0
-    failures: tuple[JobFailure, ...] = ()
-    created_at: Timestamp
-    due_at: Timestamp | None = None
-    """When the next attempt is made; of one that is being made, when it was due."""
-    finished_at: Timestamp | None = None
-    content: dict[str, Any] | None = None
-    """The fields of the action, rendered; none where that was not possible."""
-    event: str | None = None
-    """The payload of the event, as it came."""
 
 
 # -- connection test (§3) ---------------------------------------------------------------------

@@ -16,6 +16,7 @@ from cortex_tui.settings import (
     Settings,
     SettingsError,
     Target,
+    config_file,
     default_db,
     environment_token,
 )
@@ -71,6 +72,7 @@ async def open_local(context: Context, settings: Settings) -> "LocalBackend":
         (context.db or default_db()).expanduser(),
         key=SecretStr(key) if (key := os.environ.get("CORTEX_KEY")) else None,
         durability=settings.durability,
+        delivery=settings.delivery_beside(config_file()),
     )
     return backend
 

@@ -77,6 +77,12 @@ class Settings(Section):
         default_factory=dict
     )
 
+    def delivery_beside(self, config: Path) -> DeliverySettings:
+        """Where actions go, with the folder of the e-mail templates: beside `config` unless the
+        settings name another."""
+        folder = (self.delivery.templates or config.with_name("templates")).expanduser()
+        return self.delivery.model_copy(update={"templates": folder})
+
     @property
     def targets(self) -> list[Target]:
         """Every context, the embedded orchestrator of this machine among them."""

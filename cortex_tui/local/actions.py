@@ -20,10 +20,11 @@ import orjson
 
 from cortex_tui import syntax
 from cortex_tui.delivery_settings import DeliverySettings, mail_address
+from cortex_tui.events import JobState
 from cortex_tui.local.conditions import Condition, compile_condition
 from cortex_tui.local.paths import EvaluationError, ExpressionError
 from cortex_tui.local.templates import Template, compile_template
-from cortex_tui.models import Action, JobState
+from cortex_tui.models import Action
 
 MAX_RECIPIENTS = 50
 

@@ -6,6 +6,7 @@ The asyncio loop asks, the store and the network thread do. Whatever blocks runs
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -15,16 +16,18 @@ from typing import TypeVar
 from pydantic import SecretStr
 
 from cortex_tui.backend import BackendError, Capability, Conflict, FieldProblem, Invalid
+from cortex_tui.delivery_settings import DeliverySettings
 from cortex_tui.diagnosis import Stage
+from cortex_tui.events import Event, Explanation, Job, JobChoice, JobState, Publication, Trial
 from cortex_tui.local import tls
 from cortex_tui.local.causes import Cause
 from cortex_tui.local.changes import Changes
 from cortex_tui.local.connection import Connection, Plan
 from cortex_tui.local.lock import DatabaseLock
 from cortex_tui.local.network import Network
-from cortex_tui.local.pipeline import Pipeline
-from cortex_tui.local.routing import Router
+from cortex_tui.local.processing import Processing
 from cortex_tui.local.store import Durability, Overview, Store
+from cortex_tui.local.targets import TargetFailed
 from cortex_tui.local.vault import Vault, VaultError
 from cortex_tui.models import (
     TLS_MATERIAL,
@@ -52,6 +55,8 @@ T = TypeVar("T")
 
 CLOSE_TIMEOUT = 1.0
 """Seconds the good-byes to the brokers may take."""
+PUBLISH_TIMEOUT = 10.0
+"""Seconds a broker is given to acknowledge what a person publishes."""
 NOT_CONFIGURED = "MQTT not configured for this product"
 
 
@@ -61,7 +66,13 @@ class LocalBackend:
     capabilities = frozenset(Capability)
     problem: BackendError | None = None
 
-    def __init__(self, path: Path, key: SecretStr | None, durability: Durability) -> None:
+    def __init__(
+        self,
+        path: Path,
+        key: SecretStr | None,
+        durability: Durability,
+        delivery: DeliverySettings,
+    ) -> None:
         """Blocks; callers use `open`."""
         self.label = str(path)
         try:
@@ -79,26 +90,44 @@ class LocalBackend:
             self._lock.release()
             raise
         self._changes = Changes()
-        self._pipeline = Pipeline(self._store, self._changes.mark)
+        self._processing = Processing(
+            self._store,
+            delivery,
+            delivery.templates or path.with_name("templates"),
+            publish=self._deliver,
+            on_change=self._changes.mark,
+            on_room=self._go_on,
+        )
+        self._pipeline = self._processing.pipeline
         self._connections: dict[int, Connection] = {}
         self._running: dict[int, MqttConfig] = {}
         """The configuration each product was last told to run with."""
         self._changing = asyncio.Lock()
         self._closed = False
         self._network = Network(self._pipeline.run)
+        self._processing.start()
         for overview in self._store.overviews():
             self._apply(overview.product.id)
 
     @classmethod
     async def open(
-        cls, path: Path, *, key: SecretStr | None = None, durability: Durability = "full"
+        cls,
+        path: Path,
+        *,
+        key: SecretStr | None = None,
+        durability: Durability = "full",
+        delivery: DeliverySettings | None = None,
     ) -> "LocalBackend":
         """Open the database at `path`, made where it is missing, and connect its products.
+
+        `delivery` says where actions go; by default they are recorded and not sent. E-mail
+        templates lie in `templates` beside the database unless it names another folder.
 
         Raises `DatabaseBusy` where another process runs it, `VaultError` where `key` does not fit,
         and `BackendError` where the file cannot be used.
         """
-        return await asyncio.to_thread(cls, path, key, durability)
+        delivery = delivery or DeliverySettings()
+        return await asyncio.to_thread(cls, path, key, durability, delivery)
 
     @property
     def instance_id(self) -> str:
@@ -121,6 +150,7 @@ class LocalBackend:
     def _close(self) -> None:
         for connection in self._connections.values():
             self._network.call(partial(connection.stop, ConnectionState.DISCONNECTED))
+        self._processing.close()
         self._network.close(CLOSE_TIMEOUT)
         self._store.close()
         self._lock.release()
@@ -137,6 +167,7 @@ class LocalBackend:
 
     def _states(self, product_ids: set[int] | None) -> dict[int, ProductState | None]:
         states: dict[int, ProductState | None] = dict.fromkeys(product_ids or ())
+        unfinished = self._processing.outbox.unfinished()
         for overview in self._store.overviews(product_ids):
             configured = overview.config is not None
             states[overview.product.id] = ProductState(
@@ -145,6 +176,8 @@ class LocalBackend:
                 status=self._status(overview) if configured else None,
                 subscriptions_total=overview.subscriptions_total,
                 subscriptions_enabled=overview.subscriptions_enabled,
+                actions_pending=unfinished[overview.product.id].pending,
+                actions_dead=sum(unfinished[overview.product.id].dead.values()),
             )
         return states
 
@@ -170,12 +203,15 @@ class LocalBackend:
 
     async def delete_product(self, product_id: int) -> None:
         def delete() -> None:
-            self._store.delete_product(product_id)
+            self._store.product(product_id)
             self._running.pop(product_id, None)
             if connection := self._connections.pop(product_id, None):
                 stop = partial(connection.stop, ConnectionState.DISABLED, forget_session=True)
                 self._network.call(stop)
+            # Nothing of the product is to be written once it is gone.
             self._network.call(partial(self._pipeline.route, product_id, None))
+            self._network.finish(CLOSE_TIMEOUT)
+            self._store.delete_product(product_id)
 
         await self._change(product_id, delete)
 
@@ -189,7 +225,7 @@ class LocalBackend:
             return ConfigDocument(
                 product_id=product_id,
                 mqtt_config=overview.config,
-                subscriptions=tuple(self._store.subscriptions(product_id)),
+                subscriptions=tuple(self._subscriptions(product_id)),
                 status=self._status(overview),
             )
 
@@ -237,10 +273,14 @@ class LocalBackend:
     # -- subscriptions ------------------------------------------------------------------------
 
     async def subscriptions(self, product_id: int) -> list[Subscription]:
-        return await asyncio.to_thread(self._store.subscriptions, product_id)
+        return await asyncio.to_thread(self._subscriptions, product_id)
+
+    def _subscriptions(self, product_id: int) -> list[Subscription]:
+        return self._processing.live(self._store.subscriptions(product_id), time.time())
 
     async def create_subscription(self, product_id: int, draft: SubscriptionDraft) -> Subscription:
         def create() -> Subscription:
+            self._processing.check(draft.actions)
             created = self._store.create_subscription(product_id, draft)
             self._apply_subscriptions(product_id)
             return created
@@ -251,9 +291,10 @@ class LocalBackend:
         self, product_id: int, subscription_id: int, change: SubscriptionChange
     ) -> Subscription:
         def update() -> Subscription:
+            self._processing.check(change.actions)
             updated = self._store.update_subscription(product_id, subscription_id, change)
             self._apply_subscriptions(product_id)
-            return updated
+            return self._processing.live([updated], time.time())[0]
 
         return await self._change(product_id, update)
 
@@ -279,6 +320,101 @@ class LocalBackend:
 
     async def status(self, product_id: int) -> ConnectionStatus:
         return await asyncio.to_thread(lambda: self._status(self._store.overview(product_id)))
+
+    # -- events and actions -------------------------------------------------------------------
+
+    async def events(
+        self, product_id: int, *, after: int = 0, before: int | None = None, limit: int = 100
+    ) -> list[Event]:
+        def read() -> list[Event]:
+            self._store.product(product_id)
+            return self._processing.history.events(
+                product_id, after=after, before=before, limit=limit
+            )
+
+        return await asyncio.to_thread(read)
+
+    async def jobs(
+        self,
+        product_id: int,
+        *,
+        states: Collection[JobState] = tuple(JobState),
+        subscription_id: int | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> list[Job]:
+        def read() -> list[Job]:
+            self._store.product(product_id)
+            return self._processing.outbox.jobs(
+                product_id,
+                states=states,
+                subscription_id=subscription_id,
+                before=before,
+                limit=limit,
+            )
+
+        return await asyncio.to_thread(read)
+
+    async def retry_jobs(self, product_id: int, choice: JobChoice) -> int:
+        retry = partial(self._processing.retry, product_id, choice, time.time())
+        return await self._change(product_id, retry)
+
+    async def discard_jobs(self, product_id: int, choice: JobChoice) -> int:
+        return await self._change(product_id, partial(self._processing.discard, product_id, choice))
+
+    async def try_event(self, product_id: int, trial: Trial) -> Explanation:
+        return await asyncio.to_thread(self._processing.try_event, product_id, trial)
+
+    async def publish(self, product_id: int, publication: Publication) -> None:
+        await asyncio.to_thread(self._store.product, product_id)
+        sent = self._publish(
+            product_id,
+            publication.topic,
+            publication.payload.encode(),
+            publication.qos,
+            publication.retain,
+        )
+        try:
+            async with asyncio.timeout(PUBLISH_TIMEOUT):
+                problem = await sent
+        except TimeoutError:
+            problem = f"the broker has not taken it within {PUBLISH_TIMEOUT:g} s"
+        if problem is not None:
+            raise Conflict(
+                f"The message was not published: {problem}", "See the product's connection."
+            )
+
+    async def _publish(
+        self, product_id: int, topic: str, payload: bytes, qos: int, retain: bool
+    ) -> str | None:
+        """Publish over the product's connection, from any loop; returns why that failed."""
+        connection = self._connections.get(product_id)
+        if connection is None:
+            return "there is no connection to the broker"
+        loop = asyncio.get_running_loop()
+        published: asyncio.Future[str | None] = loop.create_future()
+
+        def settle(problem: str | None) -> None:
+            if not published.done():
+                published.set_result(problem)
+
+        def done(problem: str | None) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(settle, problem)
+
+        self._network.call(partial(connection.publish, topic, payload, qos, retain, done))
+        return await published
+
+    async def _deliver(
+        self, product_id: int, topic: str, payload: bytes, qos: int, retain: bool
+    ) -> None:
+        problem = await self._publish(product_id, topic, payload, qos, retain)
+        if problem is not None:
+            raise TargetFailed(problem)
+
+    def _go_on(self) -> None:
+        if self._pipeline.holding:
+            self._network.call(self._pipeline.run)
 
     # -- below --------------------------------------------------------------------------------
 
@@ -310,7 +446,7 @@ class LocalBackend:
         connection = self._connections.get(product_id)
         if connection is None:
             connection = Connection(
-                product_id, self._network, self._pipeline.arrivals, self._changes.mark
+                product_id, self._network, self._pipeline.take, self._changes.mark
             )
             self._connections[product_id] = connection
         if not overview.product.enabled:
@@ -353,7 +489,8 @@ class LocalBackend:
         """Give the pipeline the subscriptions that are enabled now; the filters that cover them."""
         stored = self._store.subscriptions(product_id, topics)
         enabled = [each for each in stored if each.enabled]
-        self._network.call(partial(self._pipeline.route, product_id, Router(enabled)))
+        router = self._processing.router(enabled)
+        self._network.call(partial(self._pipeline.route, product_id, router))
         return frozenset(broker_filters(topics, [each.topic for each in enabled]))
 
     def _status(self, overview: Overview) -> ConnectionStatus:
@@ -362,6 +499,9 @@ class LocalBackend:
             "product_id": product_id,
             "messages_received": overview.messages_received,
             "last_message_at": overview.last_message_at,
+            "messages_unreadable": overview.messages_unreadable,
+            "messages_dropped": overview.messages_dropped,
+            "paused": self._processing.paused(),
         }
         connection = self._connections.get(product_id)
         if overview.config is None or connection is None:

@@ -1,16 +1,17 @@
 """A paho client as a broker's configuration asks for it, and the properties it connects with.
 
-paho connects, encodes and decodes; when to read, write, retry and acknowledge is `connection.py`'s.
+paho connects, and speaks all of MQTT but for the messages that arrive, which `stream.py` reads;
+when to read, write, retry and acknowledge is `connection.py`'s.
 """
 
 from typing import Any
 
-from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from cortex_tui.local import tls
+from cortex_tui.local.stream import StreamingClient
 from cortex_tui.models import BrokerConfig
 
 DIAL_TIMEOUT = 10.0
@@ -19,19 +20,21 @@ SESSION_EXPIRY = 86_400
 """Seconds a broker keeps the session of a product without a clean one (MQTT 5 §3.1.2.11.2)."""
 
 
-def new_client(broker: BrokerConfig, client_id: str, protocol: MQTTProtocolVersion) -> Client:
-    """A client that has not connected yet, without callbacks, which acknowledges only when told.
+def new_client(
+    broker: BrokerConfig, client_id: str, protocol: MQTTProtocolVersion
+) -> StreamingClient:
+    """A client that has not connected yet, without callbacks.
 
     Raises `tls.UnusableMaterial` where certificate or key cannot be used.
     """
     v5 = protocol is MQTTProtocolVersion.MQTTv5
-    client = Client(
+    client = StreamingClient(
         CallbackAPIVersion.VERSION2,
+        v5=v5,
         client_id=client_id,
         clean_session=None if v5 else broker.clean_session,
         protocol=protocol,
         reconnect_on_failure=False,
-        manual_ack=True,
     )
     client.connect_timeout = DIAL_TIMEOUT
     if broker.username is not None:
@@ -53,7 +56,7 @@ def session_options(broker: BrokerConfig, protocol: MQTTProtocolVersion) -> dict
     return {"clean_start": broker.clean_session, "properties": kept}
 
 
-def say_good_bye(client: Client, *, forget_session: bool) -> None:
+def say_good_bye(client: StreamingClient, *, forget_session: bool) -> None:
     """Send DISCONNECT; with `forget_session` the broker drops the session (MQTT 5 §3.14.2.2.2)."""
     v5 = client.protocol is MQTTProtocolVersion.MQTTv5
     ended = _expiry(PacketTypes.DISCONNECT, 0) if forget_session and v5 else None

@@ -6,15 +6,14 @@ Everything here runs on the network thread, but for `Connection._dial`, which bl
 
 import logging
 import random
-import socket
-import ssl
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, error_string
 from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -27,6 +26,8 @@ from cortex_tui.local.client import new_client, say_good_bye, session_options
 from cortex_tui.local.closer_look import CloserLook
 from cortex_tui.local.network import Network, Timer
 from cortex_tui.local.retries import retry_delay
+from cortex_tui.local.splitter import Malformed, Publish
+from cortex_tui.local.stream import Stream, StreamingClient
 from cortex_tui.models import BrokerConfig, BrokerInfo, ConnectionState, RefusedFilter
 
 log = logging.getLogger(__name__)
@@ -42,11 +43,13 @@ UNSTABLE_TIMES = 2
 """Connections that ended before they were stable, before the client id is suspected."""
 FILTERS_A_PACKET = 8
 """The least that a known broker takes in one SUBSCRIBE."""
-MESSAGES_A_ROUND = 1_000
-"""Messages read from one connection before the others have their turn."""
+
+OnPublished = Callable[[str | None], None]
 
 _VERSIONS = {MQTTProtocolVersion.MQTTv5: "5.0", MQTTProtocolVersion.MQTTv311: "3.1.1"}
 _UNSUPPORTED_VERSION = 1
+_RECEIVED = (b"", b"\x40\x02", b"\x50\x02")
+"""How the acknowledgement of a message begins: none, PUBACK, PUBREC (MQTT 5 §3.4, §3.5)."""
 _KEEP_ALIVE_TIMEOUT = 141
 _UNSUBSCRIBED: dict[str, Any] = {"granted": frozenset(), "refused": (), "broker_info": None}
 """What a link says while there is no connection."""
@@ -86,13 +89,16 @@ class Link:
     refused: tuple[RefusedFilter, ...] = ()
 
 
-@dataclass(slots=True)
-class Arrival:
-    """A message as it came, not yet acknowledged."""
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """Messages that came over one connection together, not yet acknowledged."""
 
     connection: "Connection"
-    message: MQTTMessage
-    at: datetime
+    stream: Stream
+    """What they came through; an acknowledgement on another one would mean something else."""
+    at: float
+    """Seconds since 1970."""
+    messages: list[Publish]
 
 
 class Connection:
@@ -102,26 +108,28 @@ class Connection:
         self,
         product_id: int,
         network: Network,
-        arrivals: list[Arrival],
+        take: Callable[[Arrivals], None],
         on_change: Callable[[int], None],
     ) -> None:
-        """Messages are put into `arrivals`; `on_change` is told the product when `link` changes."""
+        """`take` is given what arrives; `on_change` is told the product when `link` changes."""
         self.product_id = product_id
         # Until the network thread has heard whether to start it or not to.
         self.link = Link(ConnectionState.CONNECTING, datetime.now(UTC))
         self._network = network
-        self._arrivals = arrivals
+        self._take = take
         self._on_change = on_change
         self._plan: Plan | None = None
         self._closer: CloserLook | None = None
-        self._client: Client | None = None
-        self._dialling: set[Client] = set()
+        self._client: StreamingClient | None = None
+        self._dialling: set[StreamingClient] = set()
         """Clients whose socket belongs to a dialer; they are closed when they come back."""
         self._protocol = MQTTProtocolVersion.MQTTv5
         self._protocol_proven = False
         self._failures = 0
         self._cause: Cause | None = None
         self._pending: dict[int, list[str]] = {}
+        """Filters whose SUBACK is due, by packet."""
+        self._publishing: dict[int, OnPublished] = {}
         self._session: tuple[str, str] | None = None
         self._at_broker: set[str] = set()
         self._retry: Timer | None = None
@@ -154,15 +162,31 @@ class Connection:
         if self.link.state is ConnectionState.CONNECTED:
             self._synchronise()
 
-    def acknowledge(self, arrivals: Iterable[Arrival]) -> None:
-        """Tell the broker that these messages of this connection are dealt with."""
+    def acknowledge(self, arrivals: Arrivals) -> None:
+        """Tell the broker that these messages are dealt with."""
         client = self._client
-        if client is None:
+        if client is None or client.stream is not arrivals.stream:
+            return  # that connection ended; the broker sends them again
+        arrivals.stream.send(
+            b"".join([_RECEIVED[each.qos] + each.packet_id for each in arrivals.messages])
+        )
+        self._flush()
+
+    def publish(
+        self, topic: str, payload: bytes, qos: int, retain: bool, done: OnPublished
+    ) -> None:
+        """Publish; `done` is told, on the network thread, nothing once the broker has it (QoS 0:
+        once it is sent), or why it has not."""
+        client = self._client
+        if client is None or self.link.state is not ConnectionState.CONNECTED:
+            done("there is no connection to the broker")
             return
-        for arrival in arrivals:
-            client.ack(arrival.message.mid, arrival.message.qos)
-        client.loop_write()
-        self._await_socket()
+        sent = client.publish(topic, payload, qos, retain)
+        if sent.rc is not MQTTErrorCode.MQTT_ERR_SUCCESS:
+            done(error_string(sent.rc))
+            return
+        self._publishing[sent.mid] = done
+        self._flush()
 
     def interrupt(self, cause: Cause) -> None:
         """Drop the connection because of trouble on this side; what is unacknowledged comes again
@@ -192,7 +216,7 @@ class Connection:
         options = session_options(self._plan.broker, self._protocol)
         self._network.dial(partial(self._dial, client, self._plan.broker, options))
 
-    def _dial(self, client: Client, broker: BrokerConfig, options: dict[str, Any]) -> None:
+    def _dial(self, client: StreamingClient, broker: BrokerConfig, options: dict[str, Any]) -> None:
         failure: Exception | None = None
         try:
             client.connect(broker.host, broker.port, broker.keep_alive, **options)
@@ -200,23 +224,23 @@ class Connection:
             failure = error
         self._network.call(partial(self._dialled, client, failure))
 
-    def _dialled(self, client: Client, failure: Exception | None) -> None:
+    def _dialled(self, client: StreamingClient, failure: Exception | None) -> None:
         self._dialling.discard(client)
         if client is not self._client or self._plan is None:
             self._close(client)
         elif failure is not None:
             self._not_connected(explain(failure, self._plan.broker))
         else:
-            self._await_socket()
+            self._flush()
             self._deadline = self._network.later(CONNACK_TIMEOUT, self._no_connack)
             self._tick = self._network.later(1.0, self._every_second)
 
-    def _new_client(self, plan: Plan) -> Client:
+    def _new_client(self, plan: Plan) -> StreamingClient:
         client = new_client(plan.broker, plan.client_id, self._protocol)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
-        client.on_message = self._on_message
+        client.on_publish = self._on_publish
         client.on_socket_close = self._on_socket_close
         return client
 
@@ -323,50 +347,74 @@ class Connection:
                 granted.add(each)
         self._set(granted=frozenset(granted), refused=tuple(refused))
 
-    def _on_message(self, client: Client, _userdata: Any, message: MQTTMessage) -> None:
-        if client is self._client:
-            self._arrivals.append(Arrival(self, message, datetime.now(UTC)))
+    def _on_publish(
+        self,
+        _client: Client,
+        _userdata: Any,
+        mid: int,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        if done := self._publishing.pop(mid, None):
+            done(str(reason) if reason.is_failure else None)
 
     def _on_socket_close(self, _client: Client, _userdata: Any, sock: Any) -> None:
-        self._network.unwatch(sock)
+        self._network.unwatch(sock.real)
 
     # -- while it runs ------------------------------------------------------------------------
 
     def _ready(self, *, read: bool, write: bool) -> None:
         client = self._client
-        if client is None:
+        if client is None or client.stream is None:
             return
         try:
-            if write:
-                client.loop_write()
             if read:
-                self._read(client)
-            self._await_socket()
+                self._read(client, client.stream)
+            self._flush()
+        except Malformed as error:
+            self.interrupt(
+                Cause(
+                    Stage.CONNECT,
+                    f"{self._running.broker.address} sent {error}",
+                    "Check that this is an MQTT broker, and its version",
+                )
+            )
         except Exception as error:
             log.exception("product %d: the connection failed on our side", self.product_id)
             self.interrupt(explain(error, self._running.broker))
 
-    def _read(self, client: Client) -> None:
-        # paho reads one packet a call. TLS may hold decrypted bytes that no selector sees.
-        first = len(self._arrivals)
-        while (before := len(self._arrivals)) - first < MESSAGES_A_ROUND:
-            if client.loop_read() is not MQTTErrorCode.MQTT_ERR_SUCCESS:
-                return
-            sock = client.socket()
-            waiting = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
-            if len(self._arrivals) == before and not waiting:
-                return
+    def _read(self, client: StreamingClient, stream: Stream) -> None:
+        messages = stream.receive()
+        if self.link.state is ConnectionState.CONNECTED:
+            self._arrived(stream, messages)
+            messages = []
+        while stream.for_paho and client.loop_read() is MQTTErrorCode.MQTT_ERR_SUCCESS:
+            pass
+        if messages and client.socket() is not None:
+            if self.link.state is not ConnectionState.CONNECTED:
+                raise Malformed("messages before it accepted the connection")
+            self._arrived(stream, messages)
 
-    def _await_socket(self) -> None:
-        if self._client is not None and (sock := self._client.socket()) is not None:
-            self._network.watch(_real(sock), self._ready, write=self._client.want_write())
+    def _arrived(self, stream: Stream, messages: list[Publish]) -> None:
+        if messages:
+            self._take(Arrivals(self, stream, time.time(), messages))
+
+    def _flush(self) -> None:
+        """Send what waits to be sent, and ask to be called when more can be."""
+        client = self._client
+        if client is None or client.socket() is None or client.stream is None:
+            return
+        client.loop_write()
+        client.stream.flush()
+        if client.socket() is not None:
+            self._network.watch(client.stream.real, self._ready, write=client.stream.unsent)
 
     def _every_second(self) -> None:
         # paho sends its pings, and misses their answers, only when it is asked.
         if self._client is not None and self._client.socket() is not None:
             self._tick = self._network.later(1.0, self._every_second)
             self._client.loop_misc()
-            self._await_socket()
+            self._flush()
 
     def _synchronise(self) -> None:
         """Make the broker's subscriptions those of the plan."""
@@ -397,8 +445,7 @@ class Connection:
                 ),
             ),
         )
-        client.loop_write()
-        self._await_socket()
+        self._flush()
 
     # -- ending -------------------------------------------------------------------------------
 
@@ -418,7 +465,7 @@ class Connection:
 
     def _failed(self, cause: Cause) -> None:
         self._cancel_timers()
-        self._pending.clear()
+        self._drop_pending()
         now = datetime.now(UTC)
         was_connected = self.link.state is ConnectionState.CONNECTED
         if was_connected and self.link.last_connected_at is not None:
@@ -458,7 +505,7 @@ class Connection:
 
     def _hang_up(self, *, forget_session: bool = False) -> None:
         self._cancel_timers()
-        self._pending.clear()
+        self._drop_pending()
         client, self._client = self._client, None
         if client is not None and client not in self._dialling:
             self._close(client, forget_session=forget_session)
@@ -466,7 +513,13 @@ class Connection:
             self.link = replace(self.link, last_disconnected_at=datetime.now(UTC))
         self.link = replace(self.link, next_attempt_at=None, **_UNSUBSCRIBED)
 
-    def _close(self, client: Client, *, forget_session: bool = False) -> None:
+    def _drop_pending(self) -> None:
+        self._pending.clear()
+        publishing, self._publishing = self._publishing, {}
+        for done in publishing.values():
+            done("the connection ended before the broker had it")
+
+    def _close(self, client: StreamingClient, *, forget_session: bool = False) -> None:
         if client.socket() is None:
             return
         client.on_disconnect = None
@@ -474,10 +527,10 @@ class Connection:
             say_good_bye(client, forget_session=forget_session)
         # No good-bye where the broker does not read, nor before CONNACK: with it would go the
         # CONNECT that still waits, which takes the session over from the next connection.
-        if (sock := client.socket()) is not None:
-            self._network.unwatch(_real(sock))
+        if client.socket() is not None and client.stream is not None:
+            self._network.unwatch(client.stream.real)
             client.on_socket_close = None  # paho would tell it once more, whenever it is collected
-            sock.close()
+            client.stream.close()
 
     def _cancel_timers(self, *, keep_tick: bool = False) -> None:
         for timer in (self._retry, self._deadline, None if keep_tick else self._tick):
@@ -492,11 +545,6 @@ class Connection:
     def _set(self, **changes: Any) -> None:
         self.link = replace(self.link, **changes, updated_at=datetime.now(UTC))
         self._on_change(self.product_id)
-
-
-def _real(sock: Any) -> socket.socket:
-    assert isinstance(sock, socket.socket)
-    return sock
 
 
 def _chunks(filters: list[str]) -> Iterable[list[str]]:

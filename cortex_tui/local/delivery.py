@@ -21,6 +21,7 @@ from pathlib import Path
 import orjson
 
 from cortex_tui.delivery_settings import DeliverySettings
+from cortex_tui.events import JobState
 from cortex_tui.local.actions import compile_stored
 from cortex_tui.local.mail import MailTemplates
 from cortex_tui.local.outbox import Claim, Outbox, Verdict
@@ -35,7 +36,7 @@ from cortex_tui.local.targets import (
     TargetFailed,
     Unsendable,
 )
-from cortex_tui.models import STORED, Action, JobState
+from cortex_tui.models import STORED, Action
 
 log = logging.getLogger(__name__)
 
@@ -70,14 +71,17 @@ class Delivery:
         templates: Path,
         publish: Publish,
         on_settled: Callable[[int], None],
+        on_pruned: Callable[[], None] = lambda: None,
     ) -> None:
         """`templates` is the folder of e-mail templates; `on_settled` is told each product that had
-        a job settled, on the delivery thread."""
+        a job settled, and `on_pruned` that there may be room in the outbox again, both on the
+        delivery thread."""
         self._outbox = outbox
         self._settings = settings
         self._templates = templates
         self._publish = publish
         self._on_settled = on_settled
+        self._on_pruned = on_pruned
         self._lines: dict[str, _Line] = {}
         self._verdicts: list[Verdict] = []
         self._attempts: set[asyncio.Task[None]] = set()
@@ -241,6 +245,7 @@ class Delivery:
                 await asyncio.to_thread(self._outbox.prune)
             except Exception:
                 log.exception("the outbox cannot be kept to its limits")
+            self._on_pruned()
             await asyncio.sleep(PRUNE_INTERVAL)
 
     async def _end(self) -> None:

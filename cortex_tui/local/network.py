@@ -42,7 +42,7 @@ class Timer:
 
 
 class Network:
-    """The thread and what it serves. Only `call`, `dial` and `close` may be used from others."""
+    """The thread and what it serves. Only `call`, `finish` and `close` may be used from others."""
 
     def __init__(self, after_round: Callable[[], None]) -> None:
         """`after_round` is called once after every round in which a socket was ready."""
@@ -66,6 +66,12 @@ class Network:
         """Call `function` on the network thread, soon, and in the order of the calls."""
         self._calls.append(function)
         self._wake()
+
+    def finish(self, timeout: float) -> None:
+        """Wait until all that was called so far is done, at most `timeout` seconds."""
+        done = threading.Event()
+        self.call(done.set)
+        done.wait(timeout)
 
     def close(self, timeout: float) -> None:
         """Finish the calls that wait, and end the thread; waits at most `timeout` seconds."""

@@ -7,18 +7,19 @@ subscription exactly once. Methods block, and may be called from any thread but 
 
 import json
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import orjson
 from sqlite_utils import Database
 
+from cortex_tui.events import Job, JobState
 from cortex_tui.local.actions import CompiledAction, target_name
 from cortex_tui.local.store import Row, Store
-from cortex_tui.models import STORED, Job, JobState, wire_time
+from cortex_tui.models import STORED, wire_time
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class NewJob(NamedTuple):
     action: bytes
     content: bytes | None
     event: bytes | None
+    event_id: int
     state: str
     failures: str
     created_at: float
@@ -60,6 +62,7 @@ def new_job(
     payload: Any,
     *,
     event: bytes,
+    event_id: int,
     key: str,
     product_id: int,
     subscription_id: int,
@@ -79,6 +82,7 @@ def new_job(
         prepared.content,
         # What was only to be recorded is complete; the history keeps its event.
         None if action.type == "record" and prepared.state is JobState.RECORDED else event,
+        event_id,
         prepared.state.value,
         failures,
         now,
@@ -99,6 +103,7 @@ class Claim:
     action: bytes
     content: bytes | None
     event: bytes | None
+    event_id: int | None
     attempts: int
     """This one included."""
     failures: str
@@ -116,6 +121,16 @@ class Verdict:
     due_at: float | None = None
     content: bytes | None = None
     """The rendered fields, where the claim had none."""
+
+
+@dataclass
+class Unfinished:
+    """Jobs of a product that are not done."""
+
+    pending: int = 0
+    """Those that are being attempted among them."""
+    dead: dict[int, int] = field(default_factory=dict)
+    """By subscription."""
 
 
 class Outbox:
@@ -188,6 +203,15 @@ class Outbox:
             ],
         )
         _count(db, [(verdict.claim.subscription_id, verdict.state) for verdict in verdicts])
+        db.conn.executemany(
+            """UPDATE subscriptions SET attempts_failed = attempts_failed + 1, last_error = ?,
+                last_error_at = ?, last_error_event_id = ? WHERE id = ?""",
+            [
+                (verdict.reason, _wire(now), verdict.claim.event_id, verdict.claim.subscription_id)
+                for verdict in verdicts
+                if verdict.state in (JobState.PENDING, JobState.DEAD)
+            ],
+        )
         self._changed = True
 
     # -- what a person does -------------------------------------------------------------------
@@ -243,6 +267,20 @@ class Outbox:
             limit,
         )
         return [_job(row) for row in rows]
+
+    def unfinished(self) -> dict[int, Unfinished]:
+        """What waits, by product; products for which nothing does are left out."""
+        found: dict[int, Unfinished] = defaultdict(Unfinished)
+        for row in self._store.rows(
+            """SELECT product_id, subscription_id, state, COUNT(*) AS jobs FROM outbox
+            WHERE state IN ('pending', 'running', 'dead') GROUP BY 1, 2, 3"""
+        ):
+            of_product = found[row["product_id"]]
+            if row["state"] == JobState.DEAD:
+                of_product.dead[row["subscription_id"]] = row["jobs"]
+            else:
+                of_product.pending += row["jobs"]
+        return found
 
     def counts(self, product_id: int) -> dict[JobState, int]:
         """How many jobs of a product are kept, by state."""
@@ -300,8 +338,8 @@ def _claim(db: Database, target: str, limit: int, now: float) -> list[Claim]:
         """UPDATE outbox SET state = 'running', attempts = attempts + 1
         WHERE id IN (SELECT id FROM outbox WHERE state = 'pending' AND target = ? AND due_at <= ?
             ORDER BY due_at LIMIT ?)
-        RETURNING id, key, product_id, subscription_id, target, action, content, event, attempts,
-            failures, created_at""",
+        RETURNING id, key, product_id, subscription_id, target, action, content, event, event_id,
+            attempts, failures, created_at""",
         (target, now, limit),
     )
     return [Claim(*row) for row in rows]
@@ -330,7 +368,11 @@ def _with_failure(verdict: Verdict, now: float) -> str:
 
 
 def _failure(now: float, reason: str) -> dict[str, str]:
-    return {"at": wire_time(datetime.fromtimestamp(now, UTC)), "reason": reason}
+    return {"at": _wire(now), "reason": reason}
+
+
+def _wire(now: float) -> str:
+    return wire_time(datetime.fromtimestamp(now, UTC))
 
 
 def _job(row: Row) -> Job:

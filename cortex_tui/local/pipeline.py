@@ -1,78 +1,314 @@
-"""What happens to the messages of one round: route, count in one transaction, then acknowledge.
+"""What happens to what arrives: decode → route → decide → commit → acknowledge, a batch at a time.
 
-Runs on the network thread. Nothing is acknowledged before it is committed, so what a crash undoes
-the broker sends again.
+Runs on the network thread. Counters, events and jobs of a batch are one transaction, and nothing
+is acknowledged before it is committed: what a crash undoes the broker sends again, and what it
+sends again without need is recognised by its key.
 """
 
 import logging
-from collections import defaultdict
 from collections.abc import Callable
-from datetime import datetime
+from hashlib import blake2b
+from typing import Any, NamedTuple
 
 from cortex_tui.diagnosis import Stage
+from cortex_tui.events import Outcome
+from cortex_tui.local.actions import CompiledAction, idempotency_key
 from cortex_tui.local.causes import Cause
-from cortex_tui.local.connection import Arrival, Connection
-from cortex_tui.local.routing import Router, event_name
-from cortex_tui.local.store import Count, Store
+from cortex_tui.local.connection import Arrivals
+from cortex_tui.local.counters import ProductCount, SubscriptionCount, count
+from cortex_tui.local.history import (
+    KEY_BYTES,
+    RING,
+    Addition,
+    DecisionRow,
+    History,
+    event_row,
+)
+from cortex_tui.local.outbox import NewJob, Outbox, new_job
+from cortex_tui.local.paths import EvaluationError
+from cortex_tui.local.recent import Recent
+from cortex_tui.local.splitter import Publish
+from cortex_tui.local.store import Store
+from cortex_tui.routing import Router, Unreadable, decode, event_name
 
 log = logging.getLogger(__name__)
 
+MAX_BATCH = 5_000
+"""Messages that make a batch at once; else it is what one round of the network brought."""
+MAX_HELD = 64 * 1_048_576
+"""Bytes of messages that wait in memory while the outbox is full; beyond that their connections
+are dropped, and the broker keeps them."""
+ID_KEYS = ("event_id", "eventId", "id")
+"""Where an event's own key is looked for in its payload: the first that holds a string or a whole
+number."""
+
+_MATCHED, _CONDITION_FALSE, _EVALUATION_FAILED = range(len(Outcome))
+
+
+class Taker:
+    """A subscription, ready for any event."""
+
+    __slots__ = ("actions", "subscription_id")
+
+    def __init__(self, subscription_id: int, actions: tuple[CompiledAction, ...]) -> None:
+        self.subscription_id = subscription_id
+        self.actions = actions
+
 
 class Pipeline:
-    """Takes the messages that the connections put into `arrivals`, a round at a time."""
+    """Takes what arrives, and sees it through."""
 
-    def __init__(self, store: Store, on_counted: Callable[[int], None]) -> None:
-        """`on_counted` is told each product that got messages."""
-        self.arrivals: list[Arrival] = []
+    def __init__(
+        self,
+        store: Store,
+        outbox: Outbox,
+        history: History,
+        *,
+        on_committed: Callable[[set[int], set[str]], None],
+    ) -> None:
+        """`on_committed` is told the products that got messages, and the targets that got jobs."""
+        self.recent = Recent()
         self._store = store
-        self._on_counted = on_counted
-        self._routers: dict[int, Router] = {}
+        self._outbox = outbox
+        self._history = history
+        self._on_committed = on_committed
+        self._routers: dict[int, Router[Taker]] = {}
+        self._waiting: list[Arrivals] = []
+        self._messages = 0
+        self._bytes = 0
 
-    def route(self, product_id: int, router: Router | None) -> None:
+    def route(self, product_id: int, router: Router[Taker] | None) -> None:
         """Use `router` for a product from now on; none takes nothing."""
         if router is None:
             self._routers.pop(product_id, None)
         else:
             self._routers[product_id] = router
 
+    def take(self, arrivals: Arrivals) -> None:
+        """Deal with these messages: soon, or at once where there are many."""
+        self._waiting.append(arrivals)
+        self._messages += len(arrivals.messages)
+        if self._messages >= MAX_BATCH and not self._outbox.full:
+            self.run()
+
+    @property
+    def holding(self) -> bool:
+        """Whether messages wait for room in the outbox."""
+        return bool(self._waiting) and self._outbox.full
+
     def run(self) -> None:
-        """Deal with what has arrived."""
-        if not self.arrivals:
+        """Deal with what has arrived, unless too many actions wait already."""
+        if not self._waiting:
             return
-        batch = self.arrivals[:]
-        self.arrivals.clear()
-        by_connection: dict[Connection, list[Arrival]] = defaultdict(list)
-        for arrival in batch:
-            by_connection[arrival.connection].append(arrival)
+        if self._outbox.full:
+            self._hold()
+            return
+        waiting, self._waiting, self._messages, self._bytes = self._waiting, [], 0, 0
+        self._see_through(waiting, _Batch(self._history, self._store.instance_id))
+
+    def _see_through(self, waiting: list[Arrivals], batch: "_Batch") -> None:
         try:
-            self._commit(by_connection)
+            for arrivals in waiting:
+                router = self._routers.get(arrivals.connection.product_id)
+                if router is not None:
+                    batch.take(arrivals, router)
+            self._commit(batch)
         except Exception as error:
-            log.exception("%d messages could not be stored", len(batch))
-            for connection in by_connection:
+            log.exception("%d messages could not be stored", sum(len(a.messages) for a in waiting))
+            for connection in {arrivals.connection for arrivals in waiting}:
                 connection.interrupt(_not_stored(error))
             return
-        for connection, arrivals in by_connection.items():
-            connection.acknowledge(arrivals)
-            self._on_counted(connection.product_id)
+        for arrivals in waiting:
+            arrivals.connection.acknowledge(arrivals)
+        self._on_committed(set(batch.products), batch.targets)
 
-    def _commit(self, by_connection: dict[Connection, list[Arrival]]) -> None:
-        products: dict[int, Count] = {}
-        subscriptions: dict[int, Count] = {}
-        for connection, arrivals in by_connection.items():
-            router = self._routers.get(connection.product_id)
-            products[connection.product_id] = Count(len(arrivals), arrivals[-1].at)
-            if router is None:
-                continue
-            for arrival in arrivals:
-                name = event_name(arrival.message.payload)
-                for subscription_id in router.takers(arrival.message.topic, name):
-                    _add(subscriptions, subscription_id, arrival.at)
-        self._store.count(products, subscriptions)
+    def _commit(self, batch: "_Batch") -> None:
+        additions = batch.additions.values()
+        with self._store.writing() as db:
+            count(db, batch.products, batch.subscriptions)
+            self._history.add(db, additions)
+            if batch.jobs:
+                self._outbox.add(db, batch.jobs)
+        self._history.added(additions)
+        for subscription_id, counted in batch.subscriptions.items():
+            self.recent.add(subscription_id, counted.received, counted.last_at)
+
+    def _hold(self) -> None:
+        """Keep what the broker will not send again before it is acknowledged; QoS 0 is dropped, and
+        counted."""
+        batch = _Batch(self._history, self._store.instance_id)
+        kept: list[Arrivals] = []
+        for arrivals in self._waiting:
+            held = [message for message in arrivals.messages if message.qos]
+            batch.drop(arrivals, len(arrivals.messages) - len(held))
+            if held:
+                kept.append(Arrivals(arrivals.connection, arrivals.stream, arrivals.at, held))
+        self._waiting = kept
+        self._messages = sum(len(arrivals.messages) for arrivals in kept)
+        if batch.products:
+            self._see_through([], batch)
+        held_bytes = sum(len(m.payload) for arrivals in kept for m in arrivals.messages)
+        if held_bytes > MAX_HELD:
+            self._waiting, self._messages = [], 0
+            for connection in {arrivals.connection for arrivals in kept}:
+                connection.interrupt(_TOO_MANY)
 
 
-def _add(counts: dict[int, Count], key: int, at: datetime) -> None:
-    before = counts.get(key)
-    counts[key] = Count(1 + (before.messages if before else 0), at)
+class _Decoded(NamedTuple):
+    """An event, as the subscriptions see it."""
+
+    product_id: int
+    id: int
+    key: str
+    """Tells it apart from all others, also those of other orchestrators."""
+    at: float
+    payload: Any
+    problem: str | None
+
+
+class _Batch:
+    """What is to be committed together."""
+
+    def __init__(self, history: History, instance_id: str) -> None:
+        self.products: dict[int, ProductCount] = {}
+        self.subscriptions: dict[int, SubscriptionCount] = {}
+        self.additions: dict[int, Addition] = {}
+        self.jobs: list[NewJob] = []
+        self.targets: set[str] = set()
+        self._history = history
+        self._instance_id = instance_id
+        self._known: dict[int, set[bytes]] = {}
+        """Keys of earlier messages, of the products that got some again."""
+
+    def drop(self, arrivals: Arrivals, messages: int) -> None:
+        """Count messages that are not taken."""
+        if messages:
+            self._product(arrivals.connection.product_id).dropped += messages
+            self._product(arrivals.connection.product_id).last_at = arrivals.at
+
+    def take(self, arrivals: Arrivals, router: Router[Taker]) -> None:
+        """Decode, route and decide."""
+        product_id, at = arrivals.connection.product_id, arrivals.at
+        counted = self._product(product_id)
+        addition = self.additions.get(product_id)
+        if addition is None:
+            addition = self.additions[product_id] = self._history.begin(product_id)
+        known = self._known.get(product_id)
+        for message in arrivals.messages:
+            problem, payload = None, None
+            try:
+                payload = _decoded(message)
+            except Unreadable as error:
+                problem = str(error)
+            own_key = _own_key(payload)
+            if message.qos:
+                key = _digest(own_key, message)
+                if message.dup and known is None:
+                    known = self._history.seen(product_id).union(addition.keys)
+                    self._known[product_id] = known
+                if known is not None:
+                    if message.dup and key in known:
+                        continue
+                    known.add(key)
+                addition.keys.append(key)
+            addition.event_id += 1
+            counted.received += 1
+            counted.unreadable += problem is not None
+            name = event_name(payload)
+            event_key = own_key or f"{self._instance_id}/{addition.event_id}"
+            event = _Decoded(product_id, addition.event_id, event_key, at, payload, problem)
+            decisions = [
+                self._decide(taker, message, event) for taker in router.takers(message.topic, name)
+            ]
+            addition.rows.append(
+                event_row(
+                    event_id=addition.event_id,
+                    product_id=product_id,
+                    at=at,
+                    topic=message.topic,
+                    name=name,
+                    qos=message.qos,
+                    size=message.size,
+                    payload=message.payload,
+                    problem=problem,
+                    decisions=decisions,
+                )
+            )
+        counted.last_at = at
+        del addition.rows[:-RING]  # the rest would only be overwritten
+
+    def _decide(self, taker: Taker, message: Publish, event: _Decoded) -> DecisionRow:
+        subscription_id, payload = taker.subscription_id, event.payload
+        counted = self.subscriptions.get(subscription_id)
+        if counted is None:
+            counted = self.subscriptions[subscription_id] = SubscriptionCount()
+        counted.received += 1
+        counted.last_at = event.at
+        matched, error = not taker.actions, event.problem
+        if error is None:
+            for position, action in enumerate(taker.actions):
+                if action.condition is not None:
+                    try:
+                        if not action.condition.holds(payload):
+                            continue
+                    except EvaluationError as failure:
+                        error = str(failure)
+                        continue
+                matched = True
+                job = new_job(
+                    action,
+                    payload,
+                    event=message.payload,
+                    event_id=event.id,
+                    key=idempotency_key(event.key, event.product_id, subscription_id, position),
+                    product_id=event.product_id,
+                    subscription_id=subscription_id,
+                    now=event.at,
+                )
+                self.jobs.append(job)
+                if job.due_at is not None:
+                    self.targets.add(job.target)
+        counted.matched += matched and event.problem is None
+        if error is not None:
+            counted.evaluation_failed += 1
+            counted.error, counted.error_event_id = error, event.id
+            return subscription_id, _EVALUATION_FAILED, error
+        if matched:
+            return subscription_id, _MATCHED
+        counted.condition_false += 1
+        return subscription_id, _CONDITION_FALSE
+
+    def _product(self, product_id: int) -> ProductCount:
+        counted = self.products.get(product_id)
+        if counted is None:
+            counted = self.products[product_id] = ProductCount()
+        return counted
+
+
+def _decoded(message: Publish) -> Any:
+    if message.size > len(message.payload):
+        raise Unreadable(f"larger than {len(message.payload):,} bytes")
+    return decode(message.payload)
+
+
+def _own_key(payload: Any) -> str | None:
+    """The key that an event brings along."""
+    if type(payload) is dict:
+        for name in ID_KEYS:
+            value = payload.get(name)
+            if type(value) is str or type(value) is int:
+                return f"{name}={value}"
+    return None
+
+
+def _digest(own_key: str | None, message: Publish) -> bytes:
+    """What a redelivered message is recognised by."""
+    if own_key is not None:
+        return blake2b(own_key.encode(errors="surrogatepass"), digest_size=KEY_BYTES).digest()
+    whole = blake2b(message.topic.encode(), digest_size=KEY_BYTES)
+    whole.update(b"\0")
+    whole.update(message.payload)
+    return whole.digest()
 
 
 def _not_stored(error: Exception) -> Cause:
@@ -81,3 +317,10 @@ def _not_stored(error: Exception) -> Cause:
         message=f"The messages could not be stored: {error}",
         advice="Free space on the disk of the database; the broker sends them again.",
     )
+
+
+_TOO_MANY = Cause(
+    Stage.SUBSCRIBE,
+    message="Too many actions wait: no more events are taken",
+    advice="See under Actions what holds them up, and retry or discard it.",
+)

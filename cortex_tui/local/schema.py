@@ -84,6 +84,7 @@ def outbox(db: Database) -> None:
             action BLOB NOT NULL,
             content BLOB,
             event BLOB,
+            event_id INTEGER,
             state TEXT NOT NULL,
             attempts INTEGER NOT NULL DEFAULT 0,
             failures TEXT NOT NULL,
@@ -93,7 +94,10 @@ def outbox(db: Database) -> None:
         ) STRICT"""
     )
     db.execute("CREATE INDEX outbox_pending ON outbox(target, due_at) WHERE state = 'pending'")
-    db.execute("CREATE INDEX outbox_dead ON outbox(product_id) WHERE state = 'dead'")
+    db.execute(
+        """CREATE INDEX outbox_unfinished ON outbox(product_id, subscription_id, state)
+        WHERE state IN ('pending', 'running', 'dead')"""
+    )
     db.execute(
         """CREATE TRIGGER outbox_of_a_deleted_product AFTER DELETE ON products
         BEGIN DELETE FROM outbox WHERE product_id = OLD.id; END"""
@@ -105,3 +109,49 @@ def client_keys(db: Database) -> None:
     """The private key of a client certificate, encrypted like the password."""
     db.execute("ALTER TABLE configs ADD COLUMN client_key BLOB")
     db.execute("ALTER TABLE config_history ADD COLUMN client_key BLOB")
+
+
+@migrations()
+def events(db: Database) -> None:
+    """The newest events of each product, in a ring: the next one overwrites the oldest, so that
+    the table never needs to be pruned. `place` is made of product and event; see `history`.
+
+    `seen` tells redelivered messages: the keys of the latest ones, a batch a row. `upto` counts all
+    keys of the product, those of the row included.
+    """
+    db.execute(
+        """CREATE TABLE events (
+            place INTEGER PRIMARY KEY,
+            id INTEGER NOT NULL,
+            product_id INTEGER NOT NULL,
+            at REAL NOT NULL,
+            topic TEXT NOT NULL,
+            name TEXT,
+            qos INTEGER NOT NULL,
+            size INTEGER NOT NULL,
+            payload BLOB NOT NULL,
+            problem TEXT,
+            decisions BLOB
+        ) STRICT"""
+    )
+    db.execute(
+        """CREATE TABLE seen (
+            product_id INTEGER NOT NULL,
+            upto INTEGER NOT NULL,
+            keys BLOB NOT NULL,
+            PRIMARY KEY (product_id, upto)
+        ) STRICT, WITHOUT ROWID"""
+    )
+    db.execute(
+        """CREATE TRIGGER events_of_a_deleted_product AFTER DELETE ON products BEGIN
+            DELETE FROM events WHERE place >= OLD.id << 20 AND place < (OLD.id + 1) << 20;
+            DELETE FROM seen WHERE product_id = OLD.id;
+        END"""
+    )
+    for column in ("messages_unreadable", "messages_dropped"):
+        db.execute(f"ALTER TABLE products ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
+    for column in ("matched", "condition_false", "evaluation_failed", "attempts_failed"):
+        db.execute(f"ALTER TABLE subscriptions ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
+    db.execute("ALTER TABLE subscriptions ADD COLUMN last_error TEXT")
+    db.execute("ALTER TABLE subscriptions ADD COLUMN last_error_at TEXT")
+    db.execute("ALTER TABLE subscriptions ADD COLUMN last_error_event_id INTEGER")

@@ -11,7 +11,7 @@ import os
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -50,14 +50,6 @@ CONFIG_HISTORY_LIMIT = 100
 
 
 @dataclass(frozen=True)
-class Count:
-    """Messages that came in one batch, and when the last of them did."""
-
-    messages: int
-    last_at: datetime
-
-
-@dataclass(frozen=True)
 class Overview:
     """A product with what a list shows of it."""
 
@@ -65,6 +57,8 @@ class Overview:
     config: MqttConfig | None
     messages_received: int
     last_message_at: datetime | None
+    messages_unreadable: int
+    messages_dropped: int
     subscriptions_total: int
     subscriptions_enabled: int
 
@@ -133,6 +127,8 @@ class Store:
                 config=None if row["config_id"] is None else _config(row),
                 messages_received=row["messages_received"],
                 last_message_at=_time(row["last_message_at"]),
+                messages_unreadable=row["messages_unreadable"],
+                messages_dropped=row["messages_dropped"],
                 subscriptions_total=row["total"],
                 subscriptions_enabled=row["on_count"],
             )
@@ -186,6 +182,12 @@ class Store:
         for row in self.rows(f"SELECT {column} FROM configs WHERE product_id = ?", product_id):  # noqa: S608
             return None if row[column] is None else self._vault.decrypt(row[column])
         return None
+
+    def topics(self, product_id: int) -> TopicsConfig:
+        """The stored topics, or the defaults where the product is not configured. Raises
+        `NotFound`."""
+        config = self.config(product_id)
+        return config.topics if config else TopicsConfig()
 
     def save_config(
         self, product_id: int, draft: ConfigDraft, if_version: int | None = None
@@ -257,13 +259,13 @@ class Store:
     ) -> list[Subscription]:
         """A product's subscriptions, by id, with their topics by `topics`, or by the stored
         configuration. Raises `NotFound`."""
-        topics = topics or self._topics(self.overview(product_id))
+        topics = topics or self.topics(product_id)
         rows = self.rows("SELECT * FROM subscriptions WHERE product_id = ? ORDER BY id", product_id)
         return [_subscription(row, topics) for row in rows]
 
     def subscription(self, product_id: int, subscription_id: int) -> Subscription:
         """Raises `NotFound`."""
-        topics = self._topics(self.overview(product_id))
+        topics = self.topics(product_id)
         for row in self.rows(
             "SELECT * FROM subscriptions WHERE product_id = ? AND id = ?",
             product_id,
@@ -310,21 +312,6 @@ class Store:
             _subscription_must_exist(db, product_id, subscription_id)
             db.table("subscriptions").delete(subscription_id)
 
-    # -- counters -----------------------------------------------------------------------------
-
-    def count(self, products: Mapping[int, Count], subscriptions: Mapping[int, Count]) -> None:
-        """Add one batch of messages to the counters, in one transaction."""
-        with self.writing() as db:
-            for table, counts in (("products", products), ("subscriptions", subscriptions)):
-                db.conn.executemany(
-                    f"UPDATE {table} SET messages_received = messages_received + ?, "  # noqa: S608
-                    "last_message_at = ? WHERE id = ?",
-                    [
-                        (count.messages, wire_time(count.last_at), row_id)
-                        for row_id, count in counts.items()
-                    ],
-                )
-
     # -- below --------------------------------------------------------------------------------
 
     @contextmanager
@@ -352,9 +339,6 @@ class Store:
             table = db.table("settings")
             table.insert({"name": name, "value": default}, ignore=True)
             return str(table.get(name)["value"])
-
-    def _topics(self, overview: Overview) -> TopicsConfig:
-        return overview.config.topics if overview.config else TopicsConfig()
 
 
 def _connect(path: Path) -> Database:
@@ -421,7 +405,7 @@ def _subscription(row: Row, topics: TopicsConfig) -> Subscription:
             ),
             "derived": row["topic"] is None,
             "actions": json.loads(row["actions"]),
-            "stats": {name: row[name] for name in SubscriptionStats.model_fields},
+            "stats": {name: row[name] for name in SubscriptionStats.model_fields if name in row},
         },
         context=STORED,
     )

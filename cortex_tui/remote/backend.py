@@ -4,12 +4,15 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import SecretStr
 
 from cortex_tui.answers import (
     CapabilityList,
+    EventList,
+    JobList,
+    JobsChanged,
     ProductList,
     ProductSaved,
     States,
@@ -25,6 +28,7 @@ from cortex_tui.backend import (
     Unsupported,
 )
 from cortex_tui.diagnosis import Diagnosis
+from cortex_tui.events import Event, Explanation, Job, JobChoice, JobState, Publication, Trial
 from cortex_tui.models import (
     MASK,
     TLS_MATERIAL,
@@ -53,6 +57,11 @@ POLL_SILENCE = 5.0
 """Seconds an answer to a poll may be due."""
 TEST_GRACE = 10.0
 """Seconds for the answer of a test beyond its time limit."""
+
+PUBLISH_SILENCE = 15.0
+"""Seconds; the broker itself is given ten."""
+
+M = TypeVar("M", bound=Model)
 
 _DOCUMENTED_CHANGES = {"enabled", "description", "actions"}
 
@@ -298,6 +307,59 @@ class RemoteBackend:
         path = f"/products/{product_id}/mqtt-config/status"
         return await self._http.ask("GET", path, ConnectionStatus)
 
+    # -- events and actions -------------------------------------------------------------------
+
+    async def events(
+        self, product_id: int, *, after: int = 0, before: int | None = None, limit: int = 100
+    ) -> list[Event]:
+        params = _given(after=after, before=before, limit=limit)
+        path = f"/products/{product_id}/events"
+        listed = await self._extension(Capability.EVENTS, "GET", path, EventList, params=params)
+        return list(listed.events)
+
+    async def jobs(
+        self,
+        product_id: int,
+        *,
+        states: Collection[JobState] = tuple(JobState),
+        subscription_id: int | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> list[Job]:
+        params = _given(
+            state=list(states), subscription_id=subscription_id, before=before, limit=limit
+        )
+        path = f"/products/{product_id}/actions"
+        listed = await self._extension(Capability.EVENTS, "GET", path, JobList, params=params)
+        return list(listed.actions)
+
+    async def retry_jobs(self, product_id: int, choice: JobChoice) -> int:
+        return await self._change_jobs(product_id, "retry", choice)
+
+    async def discard_jobs(self, product_id: int, choice: JobChoice) -> int:
+        return await self._change_jobs(product_id, "discard", choice)
+
+    async def _change_jobs(self, product_id: int, what: str, choice: JobChoice) -> int:
+        path, body = f"/products/{product_id}/actions/{what}", body_of(choice)
+        changed = await self._extension(Capability.EVENTS, "POST", path, JobsChanged, body=body)
+        return changed.count
+
+    async def try_event(self, product_id: int, trial: Trial) -> Explanation:
+        path, body = f"/products/{product_id}/try-event", body_of(trial)
+        return await self._extension(Capability.TRY_EVENTS, "POST", path, Explanation, body=body)
+
+    async def publish(self, product_id: int, publication: Publication) -> None:
+        path, body = f"/products/{product_id}/publish", body_of(publication)
+        await self._extension(
+            Capability.PUBLISH, "POST", path, Success, body=body, silence=PUBLISH_SILENCE
+        )
+
+    async def _extension(
+        self, capability: Capability, method: str, path: str, kind: type[M], **options: Any
+    ) -> M:
+        await self._need(capability)
+        return await self._http.ask(method, path, kind, extension=True, **options)
+
 
 def body_of(draft: Model) -> dict[str, Any]:
     """A draft as a body, with its secrets in the clear: this is where they are meant to go.
@@ -319,6 +381,10 @@ def body_of(draft: Model) -> dict[str, Any]:
 def changes_of(change: Model) -> dict[str, Any]:
     """A partial update as a body: only the fields that were set."""
     return change.model_dump(mode="json", exclude_unset=True)
+
+
+def _given(**params: Any) -> dict[str, Any]:
+    return {name: value for name, value in params.items() if value is not None}
 
 
 def _unnamed(product_id: int) -> Product:

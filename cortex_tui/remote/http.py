@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -102,6 +102,7 @@ class Http:
         kind: type[M],
         *,
         body: Any = None,
+        params: Mapping[str, Any] | None = None,
         if_match: str | None = None,
         extension: bool = False,
         silence: float = SILENCE,
@@ -112,6 +113,7 @@ class Http:
             method,
             self.base.copy_with(path=self.base.path + path),
             json=body,
+            params=params,
             headers=headers,
             timeout=_timeout(silence),
         )

@@ -12,6 +12,7 @@ from cortex_tui import __version__
 from cortex_tui.backend import Backend
 from cortex_tui.server.documented import documented_routes
 from cortex_tui.server.errors import ANYWHERE, add_error_handlers
+from cortex_tui.server.events import event_routes
 from cortex_tui.server.extensions import extension_routes
 from cortex_tui.server.limits import BodyLimit
 from cortex_tui.server.live import Live
@@ -66,6 +67,7 @@ def create_app(
     app.include_router(documented_routes(backend, BASE_PATH, extensions=extensions))
     if extensions:
         app.include_router(extension_routes(backend, live, BASE_PATH))
+        app.include_router(event_routes(backend, BASE_PATH))
     app.include_router(health_routes(backend, live, registry))
     add_error_handlers(app)
     describe(app)

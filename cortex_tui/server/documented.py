@@ -60,15 +60,15 @@ _CONFIG = {
     "updated_at": True,
 }
 _SUBSCRIPTION = {
-    "id",
-    "name",
-    "topic",
-    "enabled",
-    "description",
-    "actions",
-    "stats",
-    "created_at",
-    "updated_at",
+    "id": True,
+    "name": True,
+    "topic": True,
+    "enabled": True,
+    "description": True,
+    "actions": True,
+    "stats": {"messages_received", "last_message_at", "actions_executed", "actions_failed"},
+    "created_at": True,
+    "updated_at": True,
 }
 _STATUS = {
     "product_id",

@@ -80,7 +80,7 @@ async def test_no_screen_is_broken_by_what_is_stored(
     embedded: Orchestrator, broker: Broker, text: str, size: tuple[int, int]
 ) -> None:
     printable = "".join(each for each in text if each.isprintable())[:150]
-    action = Action.model_validate({"type": text, "condition": text, "params": {text: text}})
+    action = Action.model_validate({"type": text, "params": {text: text}})
     subscription = SubscriptionDraft(
         name=printable,
         topic=text.replace("#", "").replace("+", "").replace("\x00", ""),

@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from cortex_tui.delivery_settings import DeliverySettings
+from cortex_tui.events import JobState
 from cortex_tui.local.actions import (
     ActionError,
     compile_action,
@@ -13,7 +14,7 @@ from cortex_tui.local.actions import (
     idempotency_key,
     target_name,
 )
-from cortex_tui.models import Action, JobState
+from cortex_tui.models import Action
 
 NOWHERE = DeliverySettings()
 EVERYWHERE = DeliverySettings.model_validate(

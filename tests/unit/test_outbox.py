@@ -8,12 +8,13 @@ import pytest
 
 from cortex_tui.backend import Conflict
 from cortex_tui.delivery_settings import DeliverySettings
+from cortex_tui.events import JobState
 from cortex_tui.local import outbox as outbox_room
 from cortex_tui.local.actions import compile_action
 from cortex_tui.local.outbox import NewJob, Outbox, Verdict, new_job
 from cortex_tui.local.store import Store
 from cortex_tui.local.vault import Vault
-from cortex_tui.models import Action, JobState, ProductDraft, SubscriptionDraft
+from cortex_tui.models import Action, ProductDraft, SubscriptionDraft
 
 NOW = 1_769_000_000.0
 SETTINGS = DeliverySettings.model_validate({"webhook": {"url": "http://localhost/"}, "publish": {}})
@@ -36,6 +37,7 @@ class Room:
             compile_action(action, SETTINGS),
             {"id": 1},
             event=event,
+            event_id=number,
             key=f"key{number}",
             product_id=self.product_id,
             subscription_id=self.subscription_id,

@@ -10,7 +10,8 @@ from pydantic import SecretStr
 
 from cortex_tui.backend import BackendError, Conflict, Invalid, NotFound, Stale
 from cortex_tui.local import store as room
-from cortex_tui.local.store import Count, Store
+from cortex_tui.local.counters import ProductCount, SubscriptionCount, count
+from cortex_tui.local.store import Store
 from cortex_tui.local.vault import Vault, VaultError
 from cortex_tui.models import (
     BrokerConfig,
@@ -34,6 +35,17 @@ def open_store(folder: Path) -> Store:
     return Store(folder / "cortex.db", Vault.open(folder / "cortex.db.key"))
 
 
+def add(
+    store: Store, products: dict[int, ProductCount], subscriptions: dict[int, SubscriptionCount]
+) -> None:
+    with store.writing() as db:
+        count(db, products, subscriptions)
+
+
+def taken(events: int) -> SubscriptionCount:
+    return SubscriptionCount(events, NOW.timestamp(), matched=events)
+
+
 def config(**broker: object) -> ConfigDraft:
     return ConfigDraft.model_validate({"broker": {"host": "localhost", **broker}, "topics": {}})
 
@@ -43,7 +55,7 @@ def test_everything_is_there_again_after_a_restart(tmp_path: Path) -> None:
     product = store.create_product(ProductDraft(name="Tyres", description="All of them"))
     store.save_config(product.id, config(username="u", password="secret"))
     store.create_subscription(product.id, SubscriptionDraft(name="paid"))
-    store.count({product.id: Count(3, NOW)}, {1: Count(2, NOW)})
+    add(store, {product.id: ProductCount(3, NOW.timestamp())}, {1: taken(2)})
     before = store.overviews(), store.subscriptions(product.id), store.instance_id
     store.close()
     again = open_store(tmp_path)
@@ -250,12 +262,18 @@ def test_a_product_goes_with_all_that_is_its(store: Store, tmp_path: Path) -> No
 def test_counts_add_up(store: Store) -> None:
     product = store.create_product(ProductDraft(name="Tyres"))
     made = store.create_subscription(product.id, SubscriptionDraft(name="paid"))
-    store.count({product.id: Count(3, NOW)}, {made.id: Count(2, NOW)})
-    store.count({product.id: Count(1, NOW)}, {})
+    at = NOW.timestamp()
+    failed = SubscriptionCount(1, at, evaluation_failed=1, error="why", error_event_id=7)
+    add(store, {product.id: ProductCount(3, at, unreadable=1)}, {made.id: taken(2)})
+    add(store, {product.id: ProductCount(1, at, dropped=2)}, {made.id: failed})
+    add(store, {}, {made.id: SubscriptionCount(1, at, condition_false=1)})
     overview = store.overview(product.id)
     assert (overview.messages_received, overview.last_message_at) == (4, NOW)
+    assert (overview.messages_unreadable, overview.messages_dropped) == (1, 2)
     stats = store.subscription(product.id, made.id).stats
-    assert (stats.messages_received, stats.last_message_at) == (2, NOW)
+    assert (stats.messages_received, stats.last_message_at) == (4, NOW)
+    assert (stats.matched, stats.condition_false, stats.evaluation_failed) == (2, 1, 1)
+    assert (stats.last_error, stats.last_error_at, stats.last_error_event_id) == ("why", NOW, 7)
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:

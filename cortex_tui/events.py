@@ -1,0 +1,212 @@
+"""What arrived and what came of it: the nouns of the pipeline. All of it is beyond the reference.
+
+An event is a message that arrived. Every subscription that takes it makes a decision on it, and a
+decision may set off actions; what an action comes to is a job.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from cortex_tui import syntax
+from cortex_tui.models import Action, Model, SubscriptionDraft, Timestamp
+
+MAX_PAYLOAD = 1_048_576
+"""Bytes of a payload that are looked at; what is larger is kept cut, and sets nothing off."""
+
+
+class Outcome(StrEnum):
+    """What a subscription made of an event it took."""
+
+    MATCHED = "matched"
+    """It set off at least one action, or has none."""
+    CONDITION_FALSE = "condition false"
+    """It has actions, and no condition held."""
+    EVALUATION_FAILED = "evaluation failed"
+    """Whether it sets anything off could not be told, or not for every action."""
+
+
+class Decision(Model):
+    """What one subscription made of one event."""
+
+    subscription_id: int
+    outcome: Outcome
+    error: str | None = None
+    """Why an evaluation failed."""
+
+
+class Event(Model):
+    """One message that arrived. Only the newest of a product are kept."""
+
+    id: int
+    """Grows with every event of the product."""
+    product_id: int
+    at: Timestamp
+    topic: str
+    name: str | None = None
+    """The event's name, where its payload carries one."""
+    qos: int
+    size: int
+    """Bytes of the payload as it came."""
+    payload: str
+    """The payload as text, maybe cut; bytes that are no text are replaced."""
+    truncated: bool = False
+    problem: str | None = None
+    """Why the payload could not be read as JSON; such an event sets nothing off."""
+    decisions: tuple[Decision, ...] = ()
+    """Of the subscriptions that took it, by id."""
+
+
+class JobState(StrEnum):
+    """Where an action that an event set off stands."""
+
+    PENDING = "pending"
+    """Waits for its first attempt, or for the next."""
+    RUNNING = "running"
+    DONE = "done"
+    RECORDED = "recorded"
+    """Kept and not sent: nothing says where actions of this type go."""
+    DEAD = "dead"
+    """Given up; a person may try it again or discard it."""
+
+
+class JobFailure(Model):
+    """An attempt that failed, and why."""
+
+    at: Timestamp
+    reason: str
+
+
+class Job(Model):
+    """An action that an event set off."""
+
+    id: int
+    key: str
+    """The idempotency key that goes with every attempt."""
+    product_id: int
+    subscription_id: int
+    action: Action
+    state: JobState
+    attempts: int = 0
+    failures: tuple[JobFailure, ...] = ()
+    created_at: Timestamp
+    due_at: Timestamp | None = None
+    """When the next attempt is made; of one that is being made, when it was due."""
+    finished_at: Timestamp | None = None
+    content: dict[str, Any] | None = None
+    """The fields of the action, rendered; none where that was not possible."""
+    event: str | None = None
+    """The payload of the event, as it came."""
+    event_id: int | None = None
+
+
+class JobChoice(Model):
+    """Which dead letters are meant: one, those of a subscription, or all of the product."""
+
+    job_id: int | None = None
+    subscription_id: int | None = None
+
+
+# -- trying an event out ----------------------------------------------------------------------
+
+
+class Trial(Model):
+    """An event to try a subscription with; nothing comes of it."""
+
+    payload: Annotated[str, Field(max_length=MAX_PAYLOAD)]
+    topic: str | None = None
+    """The topic it would come on; none is one that the subscription listens to."""
+    subscription_id: int | None = None
+    draft: SubscriptionDraft | None = None
+    """A subscription that is not saved, instead of a stored one."""
+
+    @model_validator(mode="after")
+    def _one_subscription(self) -> "Trial":
+        if (self.subscription_id is None) == (self.draft is None):
+            raise ValueError("give either subscription_id or draft: one subscription is tried")
+        return self
+
+
+class SeenValue(Model):
+    """What a path of a condition led to; nothing (`missing`) counts as null."""
+
+    path: str
+    value: Any = None
+    missing: bool = False
+
+
+class TermTrial(Model):
+    """One comparison of a condition, with the values it saw."""
+
+    text: str
+    seen: tuple[SeenValue, ...] = ()
+    result: bool | None = None
+    """None is `error`."""
+    error: str | None = None
+
+
+class ConditionTrial(Model):
+    """How a condition came out, and each of its terms."""
+
+    text: str
+    result: bool | None = None
+    error: str | None = None
+    terms: tuple[TermTrial, ...] = ()
+
+
+class MailTrial(Model):
+    """An e-mail as it would be sent."""
+
+    recipients: tuple[str, ...] = ()
+    subject: str
+    text: str
+    html: str | None = None
+
+
+class ActionTrial(Model):
+    """What one action would come to."""
+
+    type: str
+    runs: bool
+    """Whether the event would set it off."""
+    condition: ConditionTrial | None = None
+    sent: bool = False
+    """Whether it would go anywhere; else it would only be recorded."""
+    content: dict[str, Any] | None = None
+    """The fields of the action, rendered."""
+    mail: MailTrial | None = None
+    problem: str | None = None
+    """Why it would fail."""
+
+
+class Explanation(Model):
+    """What a subscription would make of an event."""
+
+    topic: str
+    """The topic the event would come on."""
+    name: str | None = None
+    """The event's name, where its payload carries one."""
+    problem: str | None = None
+    """Why the payload cannot be read."""
+    takes: bool
+    reason: str
+    """Why the subscription takes the event, or does not."""
+    actions: tuple[ActionTrial, ...] = ()
+
+
+# -- publishing -------------------------------------------------------------------------------
+
+
+class Publication(Model):
+    """A message for a person to publish to the broker of a product."""
+
+    topic: Annotated[str, Field(max_length=syntax.MAX_STRING_BYTES)]
+    payload: Annotated[str, Field(max_length=MAX_PAYLOAD)] = ""
+    qos: Annotated[int, Field(ge=0, le=2)] = 1
+    retain: bool = False
+
+    @model_validator(mode="after")
+    def _to_one_topic(self) -> "Publication":
+        syntax.topic_name(self.topic)
+        return self

@@ -1,0 +1,106 @@
+"""The socket between a paho client and its broker: reads ahead, and gathers what is written.
+
+paho takes it for its socket. Messages never reach paho (see `splitter`), and acknowledgements go
+around it: many in one `send`.
+"""
+
+import ssl
+from typing import Any
+
+from paho.mqtt.client import Client
+
+from cortex_tui.local.splitter import Publish, Splitter
+
+READ_SIZE = 131_072
+"""Bytes read from one connection before the others have their turn."""
+
+
+class Stream:
+    """Quacks like a non-blocking socket, as far as paho needs one."""
+
+    def __init__(self, sock: Any, splitter: Splitter) -> None:
+        self.real = sock
+        self._splitter = splitter
+        self._unsent = bytearray()
+        self._ended = False
+
+    # -- for whoever drives the connection ----------------------------------------------------
+
+    def receive(self) -> list[Publish]:
+        """Read what is there, at most about `READ_SIZE`, and return the messages in it.
+
+        Raises `Malformed`. The end of the connection, however it ends, is for paho to find.
+        """
+        pieces: list[bytes] = []
+        try:
+            pieces.append(self.real.recv(READ_SIZE))
+            # TLS gives a record at a time, and may hold decrypted bytes that no selector sees.
+            while isinstance(self.real, ssl.SSLSocket) and self.real.pending():
+                pieces.append(self.real.recv(READ_SIZE))
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            pass
+        except OSError:
+            self._ended = True
+        if pieces and not pieces[-1]:
+            self._ended = True
+        return self._splitter.feed(b"".join(pieces)) if pieces else []
+
+    @property
+    def for_paho(self) -> bool:
+        """Whether paho has something to read: a packet, or the end."""
+        return bool(self._splitter.others) or self._ended
+
+    @property
+    def unsent(self) -> bool:
+        """Whether something waits until the socket takes more."""
+        return bool(self._unsent)
+
+    def flush(self) -> None:
+        """Send as much as the socket takes."""
+        try:
+            while self._unsent:
+                del self._unsent[: self.real.send(self._unsent)]
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            pass
+        except OSError:
+            self._ended = True
+
+    # -- for paho -----------------------------------------------------------------------------
+
+    def recv(self, size: int) -> bytes:
+        """The next bytes of packets that are no messages; none at the end of the connection."""
+        others = self._splitter.others
+        if not others and not self._ended:
+            raise BlockingIOError
+        taken = bytes(others[:size])
+        del others[:size]
+        return taken
+
+    def send(self, data: bytes | bytearray) -> int:
+        """Take all of `data`, to be sent by `flush`."""
+        self._unsent += data
+        return len(data)
+
+    def close(self) -> None:
+        """Paho closes right after it has written DISCONNECT, which is still to be sent."""
+        self.flush()
+        self.real.close()
+
+    def fileno(self) -> int:
+        return int(self.real.fileno())
+
+    def setblocking(self, flag: bool) -> None:
+        self.real.setblocking(flag)
+
+
+class StreamingClient(Client):
+    """A paho client over a `Stream`."""
+
+    def __init__(self, *arguments: Any, v5: bool, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._v5 = v5
+        self.stream: Stream | None = None
+
+    def _create_socket(self) -> Any:
+        self.stream = Stream(super()._create_socket(), Splitter(v5=self._v5))
+        return self.stream

@@ -1,0 +1,137 @@
+"""What a subscription would make of an event: routing, every term of every condition with what it
+saw, and every action as it would go out. Nothing comes of it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from cortex_tui.delivery_settings import DeliverySettings
+from cortex_tui.events import (
+    ActionTrial,
+    ConditionTrial,
+    Explanation,
+    JobState,
+    MailTrial,
+    SeenValue,
+    TermTrial,
+)
+from cortex_tui.local.actions import CompiledAction, compile_stored
+from cortex_tui.local.conditions import Condition
+from cortex_tui.local.mail import MailError, MailTemplates
+from cortex_tui.models import Action, Subscription
+from cortex_tui.routing import Unreadable, decode, event_name, refusal
+
+SOME_LEVEL = "example"
+"""Stands in a topic for what a wildcard leaves open."""
+
+
+def explain(
+    subscription: Subscription,
+    topic: str | None,
+    payload: str,
+    settings: DeliverySettings,
+    templates: MailTemplates,
+) -> Explanation:
+    """Try `subscription` with an event; reads e-mail templates, so it blocks a little."""
+    topic = topic or exact_topic(subscription.topic)
+    try:
+        value = decode(payload)
+    except Unreadable as error:
+        return Explanation(
+            topic=topic, problem=str(error), takes=False, reason="the payload cannot be read"
+        )
+    name = event_name(value)
+    refused = refusal(subscription, topic, name)
+    named = f"is named {name}" if name else "has no name"
+    return Explanation(
+        topic=topic,
+        name=name,
+        takes=refused is None,
+        reason=refused or f"topic and event fit: it {named}",
+        actions=tuple(
+            _action(action, compile_stored(action, settings), value, settings, templates)
+            for action in subscription.actions
+        ),
+    )
+
+
+def exact_topic(topic_filter: str) -> str:
+    """A topic that `topic_filter` matches."""
+    return topic_filter.replace("+", SOME_LEVEL).replace("#", SOME_LEVEL)
+
+
+def _action(
+    action: Action,
+    compiled: CompiledAction,
+    value: Any,
+    settings: DeliverySettings,
+    templates: MailTemplates,
+) -> ActionTrial:
+    condition = None if compiled.condition is None else _condition(compiled.condition, value)
+    prepared = compiled.prepare(value)
+    content = None if prepared.content is None else orjson.loads(prepared.content)
+    mail, problem = None, prepared.problem
+    if action.type == "conditional_email" and content is not None:
+        try:
+            mail = _mail(content, value, settings, templates)
+        except MailError as error:
+            problem = str(error)
+    return ActionTrial(
+        type=action.type,
+        runs=condition is None or condition.result is True,
+        condition=condition,
+        sent=prepared.state is JobState.PENDING,
+        content=content,
+        mail=mail,
+        problem=problem,
+    )
+
+
+def _condition(condition: Condition, value: Any) -> ConditionTrial:
+    explained = condition.explain(value)
+    return ConditionTrial(
+        text=condition.text,
+        result=explained.result,
+        error=explained.error,
+        terms=tuple(
+            TermTrial(
+                text=term.text,
+                seen=tuple(
+                    SeenValue(path=seen.path, value=seen.value, missing=seen.missing)
+                    for seen in term.seen
+                ),
+                result=term.result,
+                error=term.error,
+            )
+            for term in explained.terms
+        ),
+    )
+
+
+def _mail(
+    content: dict[str, Any], value: Any, settings: DeliverySettings, templates: MailTemplates
+) -> MailTrial:
+    mail = templates.render(content["template"], value, content["params"])
+    to = content["recipients"] or (settings.email.recipients if settings.email else ())
+    return MailTrial(
+        recipients=tuple(str(each) for each in to),
+        subject=mail.subject,
+        text=mail.text,
+        html=mail.html,
+    )
+
+
+def unsaved(draft_values: dict[str, Any], topic: str, subscription_id: int = 0) -> Subscription:
+    """A subscription that is not stored, for a trial."""
+    now = datetime.now(UTC)
+    return Subscription.model_validate(
+        {
+            **draft_values,
+            "id": subscription_id,
+            "topic": topic,
+            "enabled": True,
+            "created_at": now,
+            "updated_at": now,
+        }
+    )
