@@ -165,6 +165,11 @@ class CortexApp(App[None]):
         rate = self._rates.get(product_id)
         return rate.per_second(self.now().timestamp()) if rate else 0.0
 
+    def rates(self, product_id: int, points: int) -> list[float | None]:
+        """The rate of a product in the last `points` points of its history, the oldest first."""
+        rate = self._rates.get(product_id)
+        return rate.history(self.now().timestamp(), points) if rate else [None] * points
+
     def _fatal_error(self) -> None:
         # Textual would print a traceback with the values of all variables, secrets among them.
         log.critical("the application failed", exc_info=True)

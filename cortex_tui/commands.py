@@ -56,8 +56,12 @@ COMMANDS = {
         Command("retry", "r", "Try again", "Try again to open the orchestrator", _O, footer=True),
         Command("open", "enter", "Open", "Open the product", _P, footer=True),
         Command(
+            "trouble", "t", "Trouble", "What is wrong first, or by name again", _P,
+            footer=True,
+        ),
+        Command(
             "new", "n", "New", "Create a product", _P,
-            footer=True, changes=True, needs=Capability.EDIT_PRODUCTS,
+            changes=True, needs=Capability.EDIT_PRODUCTS,
         ),
         Command(
             "edit", "e", "Edit", "Change name and description", _P,

@@ -474,6 +474,12 @@ class ConnectionStatus(Model):
     """QoS 0 messages that came while too many actions waited."""
     paused: str | None = None
     """Why no messages are taken at present, though there is a connection."""
+    waiting_changes: tuple[str, ...] = ()
+    """The fields in which it differs from the one that runs."""
+    last_disconnect_reason: str | None = None
+    """Why the connection ended at `last_disconnected_at`."""
+    ping_ms: int | None = None
+    """Milliseconds from the last ping to its answer; none before the first."""
 
     @model_validator(mode="before")
     @classmethod

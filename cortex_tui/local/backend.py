@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from cortex_tui.backend import BackendError, Capability, Conflict, FieldProblem, Invalid
 from cortex_tui.delivery_settings import DeliverySettings
 from cortex_tui.diagnosis import Stage
+from cortex_tui.differences import differences
 from cortex_tui.events import Event, Explanation, Job, JobChoice, JobState, Publication, Trial
 from cortex_tui.local import tls
 from cortex_tui.local.causes import Cause
@@ -509,6 +510,7 @@ class LocalBackend:
                 **counted, updated_at=datetime.now(UTC), state=ConnectionState.NOT_CONFIGURED
             )
         link = connection.link
+        waits = link.version not in (None, overview.config.version)
         return ConnectionStatus(
             **counted,
             connected=link.state is ConnectionState.CONNECTED,
@@ -524,8 +526,15 @@ class LocalBackend:
             attempt=link.attempt,
             next_attempt_at=link.next_attempt_at,
             refused_filters=link.refused,
-            requires_restart=link.version not in (None, overview.config.version),
+            requires_restart=waits,
+            waiting_changes=self._waiting(overview.config) if waits else (),
+            last_disconnect_reason=link.last_disconnect_reason,
+            ping_ms=link.ping_ms,
         )
+
+    def _waiting(self, stored: MqttConfig) -> tuple[str, ...]:
+        running = self._running.get(stored.product_id, stored)
+        return tuple(each.field for each in differences(stored, running))
 
 
 async def _in_daemon_thread(function: Callable[[], T]) -> T:

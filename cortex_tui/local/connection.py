@@ -51,7 +51,13 @@ _UNSUPPORTED_VERSION = 1
 _RECEIVED = (b"", b"\x40\x02", b"\x50\x02")
 """How the acknowledgement of a message begins: none, PUBACK, PUBREC (MQTT 5 §3.4, §3.5)."""
 _KEEP_ALIVE_TIMEOUT = 141
-_UNSUBSCRIBED: dict[str, Any] = {"granted": frozenset(), "refused": (), "broker_info": None}
+_HUNG_UP = "It was closed from here, for a reconnect or a change of the product"
+_UNSUBSCRIBED: dict[str, Any] = {
+    "granted": frozenset(),
+    "refused": (),
+    "broker_info": None,
+    "ping_ms": None,
+}
 """What a link says while there is no connection."""
 
 
@@ -84,6 +90,8 @@ class Link:
     next_attempt_at: datetime | None = None
     last_connected_at: datetime | None = None
     last_disconnected_at: datetime | None = None
+    last_disconnect_reason: str | None = None
+    ping_ms: int | None = None
     broker_info: BrokerInfo | None = None
     granted: frozenset[str] = frozenset()
     refused: tuple[RefusedFilter, ...] = ()
@@ -413,6 +421,8 @@ class Connection:
         # paho sends its pings, and misses their answers, only when it is asked.
         if self._client is not None and self._client.socket() is not None:
             self._tick = self._network.later(1.0, self._every_second)
+            if self.link.ping_ms != (ping_ms := self._client.ping_ms):
+                self._set(ping_ms=ping_ms)
             self._client.loop_misc()
             self._flush()
 
@@ -472,12 +482,14 @@ class Connection:
             stable = (now - self.link.last_connected_at).total_seconds() >= STABLE_AFTER
             self._failures = 0 if stable else self._failures
         self._failures += 1
-        ended = {"last_disconnected_at": now} if was_connected else {}
         wrong: dict[str, Any] = {
             "error": cause.headline,
             "hint": cause.advice,
             **_UNSUBSCRIBED,
         }
+        ended: dict[str, Any] = {}
+        if was_connected:
+            ended = {"last_disconnected_at": now, "last_disconnect_reason": wrong["error"]}
         if cause.latch:
             self._set(state=ConnectionState.LATCHED, **wrong, **ended)
             return
@@ -510,7 +522,9 @@ class Connection:
         if client is not None and client not in self._dialling:
             self._close(client, forget_session=forget_session)
         if self.link.state is ConnectionState.CONNECTED:
-            self.link = replace(self.link, last_disconnected_at=datetime.now(UTC))
+            self.link = replace(
+                self.link, last_disconnected_at=datetime.now(UTC), last_disconnect_reason=_HUNG_UP
+            )
         self.link = replace(self.link, next_attempt_at=None, **_UNSUBSCRIBED)
 
     def _drop_pending(self) -> None:

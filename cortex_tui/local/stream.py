@@ -7,7 +7,8 @@ around it: many in one `send`.
 import ssl
 from typing import Any
 
-from paho.mqtt.client import Client
+from paho.mqtt.client import Client, time_func
+from paho.mqtt.enums import MQTTErrorCode
 
 from cortex_tui.local.splitter import Publish, Splitter
 
@@ -94,7 +95,9 @@ class Stream:
 
 
 class StreamingClient(Client):
-    """A paho client over a `Stream`."""
+    """A paho client over a `Stream`, which knows how long the answer to its last ping took."""
+
+    ping_ms: int | None = None
 
     def __init__(self, *arguments: Any, v5: bool, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -104,3 +107,7 @@ class StreamingClient(Client):
     def _create_socket(self) -> Any:
         self.stream = Stream(super()._create_socket(), Splitter(v5=self._v5))
         return self.stream
+
+    def _handle_pingresp(self) -> MQTTErrorCode:
+        self.ping_ms = round((time_func() - self._ping_t) * 1_000)
+        return super()._handle_pingresp()

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 
 from cortex_tui.models import ProductState
-from cortex_tui.widgets.state import LOOKS, state_mark
+from cortex_tui.widgets.state import look_of, state_mark
 from cortex_tui.widgets.status import trouble
 from cortex_tui.widgets.table import Column
-from cortex_tui.widgets.text import MUTED, age, number, per_second, said
+from cortex_tui.widgets.text import MUTED, age, number, per_second, said, sparkline
 
 if TYPE_CHECKING:
     from cortex_tui.app import CortexApp
+
+TREND = 12
+"""Points of the little picture of a rate: a minute."""
 
 
 def product_columns(app: "CortexApp") -> list[Column[ProductState]]:
@@ -24,6 +27,9 @@ def product_columns(app: "CortexApp") -> list[Column[ProductState]]:
     def rate(row: ProductState) -> Content:
         return _quiet(per_second(rate_of(row)), rate_of(row))
 
+    def trend(row: ProductState) -> Content:
+        return sparkline(app.rates(row.product.id, TREND))
+
     def last(row: ProductState) -> Content:
         return _quiet(age(_last_at(row), app.now()), _last_at(row))
 
@@ -32,15 +38,16 @@ def product_columns(app: "CortexApp") -> list[Column[ProductState]]:
         return -at.timestamp() if at else 0.0
 
     return [
-        Column("state", "STATE", _state, 16, sort=_by_urgency),
-        Column("name", "NAME", _name, 14, grow=2, sort=_by_name),
-        Column("id", "ID", _id, 4, right=True, sort=lambda row: row.product.id, rank=2),
-        Column("broker", "BROKER", _broker, 20, grow=2, sort=lambda row: row.broker or "", rank=4),
+        Column("state", "STATE", state_mark, 16, sort=_by_urgency),
+        Column("name", "NAME", _name, 18, grow=2, sort=_by_name),
+        Column("id", "ID", _id, 4, right=True, sort=lambda row: row.product.id, rank=3),
+        Column("broker", "BROKER", _broker, 20, grow=2, sort=lambda row: row.broker or "", rank=5),
         Column("subs", "SUBS", _subs, 5, right=True, rank=1),
         Column("messages", "MESSAGES", _messages, 10, right=True, sort=lambda row: -_received(row)),
+        Column("trend", "LAST MINUTE", trend, TREND, rank=4),
         Column("rate", "RATE", rate, 6, right=True, sort=lambda row: -rate_of(row)),
-        Column("last", "LAST", last, 5, right=True, sort=by_last, rank=3),
-        Column("error", "ERROR", _error, 24, grow=3, rank=5),
+        Column("last", "LAST", last, 5, right=True, sort=by_last, rank=2),
+        Column("error", "ERROR", _error, 24, grow=3, rank=6),
     ]
 
 
@@ -48,12 +55,8 @@ def _quiet(text: str, value: object) -> Content:
     return Content.styled(text, "" if value else MUTED)
 
 
-def _state(row: ProductState) -> Content:
-    return state_mark(row.state)
-
-
 def _by_urgency(row: ProductState) -> tuple[int, tuple[str, int]]:
-    return (LOOKS[row.state].urgency, _by_name(row))
+    return (look_of(row).urgency, _by_name(row))
 
 
 def _name(row: ProductState) -> Content:

@@ -114,7 +114,7 @@ def _product(page: Commanded[object], state: ProductState, order: int) -> Entry:
     return Entry(
         order,
         f"{product.name} · {product.id}",
-        state_mark(state.state),
+        state_mark(state),
         "",
         lambda: app.run_worker(app.show_product(product.id)),
     )

@@ -20,7 +20,7 @@ from cortex_tui.screens.dialogs import Option, Question
 from cortex_tui.screens.subscriptions import SubscriptionsPane
 from cortex_tui.widgets.bars import Bar, KeyBar
 from cortex_tui.widgets.notice import Notice
-from cortex_tui.widgets.status import StatusPanel
+from cortex_tui.widgets.status import TREND, StatusPanel
 from cortex_tui.widgets.tabs import TabLine
 from cortex_tui.widgets.text import ACCENT
 
@@ -110,7 +110,8 @@ class ProductScreen(Page):
             return
         self.query_one("#top", Bar).set(*self.cortex.title_line(state.product.name))
         panel = self.query_one(StatusPanel)
-        panel.show_state(state, self.cortex.rate(self.product_id), self.cortex.now())
+        app, product_id = self.cortex, self.product_id
+        panel.show_state(state, app.rate(product_id), app.rates(product_id, TREND), app.now())
         self._subscriptions.touch()
         self._read_counters(state)
 

@@ -21,13 +21,22 @@ from cortex_tui.screens.product import ProductScreen
 from cortex_tui.widgets.bars import Bar, KeyBar
 from cortex_tui.widgets.lines import Lines
 from cortex_tui.widgets.listing import Listing
-from cortex_tui.widgets.state import LOOKS, state_mark
-from cortex_tui.widgets.status import folded, since, trouble
+from cortex_tui.widgets.state import LOOKS, look_of, state_mark
+from cortex_tui.widgets.status import at_most, folded, since, trouble
 from cortex_tui.widgets.table import Table
-from cortex_tui.widgets.text import MUTED, STRONG, WARN, number, per_second, plain, said
+from cortex_tui.widgets.text import BAD, MUTED, STRONG, WARN, number, per_second, plain, said
 
-DETAIL_LINES = 3
+DETAIL_LINES = 4
 TRY_AGAIN = "r  try again      q  quit"
+RATE_ROOM = 10
+"""Columns of the summary that the rate of all takes."""
+GROUPS = (
+    ("latched", ("latched",)),
+    ("broken", ("retrying", "disconnected", "unknown", "degraded")),
+    ("connected", ("connected", "connecting")),
+    ("off", ("disabled", "not configured")),
+)
+"""What the states come to, by their words."""
 NO_CONNECTION = (ConnectionState.NOT_CONFIGURED, ConnectionState.DISABLED)
 
 
@@ -95,18 +104,37 @@ class ProductsScreen(Page):
         if not app.states:
             summary.set(Content())
             return
-        counts = Counter(state.state for state in app.states.values())
-        total, rate = len(app.states), sum(map(app.rate, app.states))
-        noun = " product" if total == 1 else " products"
-        parts = [Content.assemble((number(total), STRONG), noun)]
-        parts += [
-            Content.styled(f"{look.glyph} {number(counts[state])} {state.value}", look.style)
-            for state, look in LOOKS.items()
-            if counts[state]
-        ]
+        rate = sum(map(app.rate, app.states))
         summary.set(
-            Content("   ").join(parts), Content.styled(per_second(rate), STRONG if rate else MUTED)
+            self._counted(summary.size.width - RATE_ROOM),
+            Content.styled(per_second(rate), STRONG if rate else MUTED),
         )
+
+    def _counted(self, width: int) -> Content:
+        """How many products there are, and how they are: in groups where `width` is too small for
+        every state."""
+        states = self.cortex.states.values()
+        counts = Counter(look_of(state).word for state in states)
+        noun = " product" if len(states) == 1 else " products"
+        head = Content.assemble((number(len(states)), STRONG), noun)
+        failed = sum(state.actions_dead for state in states)
+        every = [(look, look.word, counts[look.word]) for look in LOOKS.values()]
+        groups = [
+            (LOOKS[words[0]], name, sum(counts[word] for word in words)) for name, words in GROUPS
+        ]
+        for these in (every, groups):
+            parts = [
+                said(f"{look.glyph} {number(count)} {word}", look.style)
+                for look, word, count in these
+                if count
+            ]
+            if failed:
+                wrong = sum(1 for look, _, count in these if count and look.style in (BAD, WARN))
+                parts.insert(wrong, said(f"✗ {number(failed)} actions failed", BAD))
+            line = Content("   ").join([head, *parts])
+            if line.cell_length <= width:
+                break
+        return line
 
     @on(Table.Moved)
     def _show_detail(self) -> None:
@@ -114,12 +142,13 @@ class ProductsScreen(Page):
         self.refresh_bindings()
         lines: list[Content] = []
         if state is not None:
-            head = [said(state.product.name, STRONG), state_mark(state.state)]
+            head = [said(state.product.name, STRONG), state_mark(state)]
             head += [part for part in (since(state, self.cortex.now()),) if part]
             head += [said(state.broker, MUTED)] if state.broker else []
             lines = [Content("  ").join(head), *folded(trouble(state), detail.size.width)]
-            lines += [said(state.product.description, MUTED)]
-        detail.show((lines + [Content()] * DETAIL_LINES)[:DETAIL_LINES])
+            if len(lines) < DETAIL_LINES:
+                lines += [said(state.product.description, MUTED)]
+        detail.show(at_most(DETAIL_LINES, lines))
 
     def _show_notice(self) -> None:
         """Instead of an empty table: why it is empty, and what to do."""
@@ -238,6 +267,12 @@ class ProductsScreen(Page):
 
     def do_clear(self) -> None:
         self._listing.clear_filter()
+
+    def do_trouble(self) -> None:
+        """What is wrong first, with the cursor on the worst; once more: by name again."""
+        table = self._table
+        table.order_by("name" if table.order == ("state", False) else "state")
+        table.action_end(False)
 
     def do_sort(self) -> None:
         self._table.sort_next()

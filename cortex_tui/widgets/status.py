@@ -1,42 +1,49 @@
 """How one product is doing: a panel beside the page, or a strip above it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from textual.content import Content
 
 from cortex_tui.models import ConnectionState, ConnectionStatus, ProductState
 from cortex_tui.widgets.lines import Lines
-from cortex_tui.widgets.state import LOOKS, state_mark
+from cortex_tui.widgets.state import look_of, state_mark
 from cortex_tui.widgets.text import (
     BAD,
     MUTED,
     STRONG,
     WARN,
     age,
-    ago,
     clock,
     countdown,
     number,
     per_second,
+    plain,
     said,
+    sparkline,
 )
 
 LABEL = 11
 STRIP_LINES = 3
-
-_BROKEN = (ConnectionState.RETRYING, ConnectionState.LATCHED, ConnectionState.DISCONNECTED)
+TREND = 36
+"""Points of the picture of the rate in the panel: three minutes."""
+MAX_FILTER = 120
+"""Characters of a refused filter that are shown."""
+SHORT_TREND = 12
+"""And in the strip."""
 
 
 class StatusPanel(Lines):
     """The status of one product, in the form its width asks for."""
 
-    def show_state(self, state: ProductState, rate: float, now: datetime) -> None:
-        """Draw `state`; only lines that differ are repainted."""
+    def show_state(
+        self, state: ProductState, rate: float, history: Sequence[float | None], now: datetime
+    ) -> None:
+        """Draw `state`; only lines that differ are repainted. `history` has `TREND` points."""
         if self.screen.has_class("-wide"):
-            self.show(folded(panel(state, rate, now), self.size.width))
+            self.show(folded(panel(state, rate, history, now), self.size.width))
         else:
-            self.show(strip(state, rate, now, self.size.width))
+            self.show(strip(state, rate, history, now, self.size.width))
 
 
 def folded(lines: Iterable[Content], width: int) -> list[Content]:
@@ -46,6 +53,13 @@ def folded(lines: Iterable[Content], width: int) -> list[Content]:
         for line in lines
         for part in (line.wrap(width) if 0 < width < line.cell_length else [line])
     ]
+
+
+def at_most(count: int, lines: Sequence[Content]) -> list[Content]:
+    """Exactly `count` lines: empty ones below, or an ellipsis where some had to go."""
+    if len(lines) > count:
+        return [*lines[: count - 1], lines[count - 1] + "…"]
+    return [*lines, *[Content()] * (count - len(lines))]
 
 
 def since(state: ProductState, now: datetime) -> Content:
@@ -84,41 +98,52 @@ def trouble(state: ProductState) -> list[Content]:
         )
     lines = []
     if status.connection_error and status.state is not ConnectionState.CONNECTED:
-        lines.append(said(status.connection_error, LOOKS[status.state].style))
+        lines.append(said(status.connection_error, look_of(state).style))
     if status.hint and status.state is not ConnectionState.CONNECTED:
         lines.append(said(status.hint))
+    if status.paused:
+        lines.append(said(f"Paused: {status.paused}", WARN))
     for refused in status.refused_filters:
         lines.append(
-            Content.assemble(
-                ("✗ ", BAD), said(refused.filter), (": ", MUTED), said(refused.reason, BAD)
-            )
+            Content.assemble(said(f"✗ {refused.reason}: ", BAD), plain(refused.filter, MAX_FILTER))
         )
     if status.requires_restart:
-        lines.append(Content.styled("Saved changes wait for a reconnect.", WARN))
+        what = f": {', '.join(status.waiting_changes)}" if status.waiting_changes else ""
+        lines.append(said(f"Saved changes wait for a reconnect{what}", WARN))
     return lines
 
 
-def strip(state: ProductState, rate: float, now: datetime, width: int) -> list[Content]:
+def strip(
+    state: ProductState,
+    rate: float,
+    history: Sequence[float | None],
+    now: datetime,
+    width: int,
+) -> list[Content]:
     """Three lines for a narrow screen; what is wrong goes before what is counted."""
     status = state.status
-    lines = [Content.assemble(state_mark(state.state), "  ", since(state, now))]
+    lines = [Content.assemble(state_mark(state), "  ", since(state, now))]
     if status:
         counts = Content.assemble(
             (number(status.messages_received), STRONG),
             (" messages  ", MUTED),
             (per_second(rate), STRONG),
+            "  ",
+            sparkline(history[-SHORT_TREND:]),
             ("  last ", MUTED),
             age(status.last_message_at, now),
         )
         lines += [counts, Content(", ").join(_broker(state, status))]
     lines[1:1] = folded(trouble(state), width)
-    return (lines + [Content()] * STRIP_LINES)[:STRIP_LINES]
+    return at_most(STRIP_LINES, lines)
 
 
-def panel(state: ProductState, rate: float, now: datetime) -> Iterator[Content]:
+def panel(
+    state: ProductState, rate: float, history: Sequence[float | None], now: datetime
+) -> Iterator[Content]:
     """The whole status, a fact a line."""
     status = state.status
-    yield state_mark(state.state)
+    yield state_mark(state)
     if beside := since(state, now):
         yield Content.assemble("  ", beside)
     if wrong := trouble(state):
@@ -130,33 +155,53 @@ def panel(state: ProductState, rate: float, now: datetime) -> Iterator[Content]:
         return
     yield _fact("Messages", Content.styled(number(status.messages_received), STRONG))
     yield _fact("Rate", Content.styled(per_second(rate), STRONG if rate else MUTED))
-    if status.last_message_at:
-        yield _fact(
-            "Last",
-            Content(f"{clock(status.last_message_at, now)} ({age(status.last_message_at, now)})"),
-        )
-    else:
-        yield _fact("Last", Content.styled("–", MUTED))
+    yield sparkline(history)
+    yield _fact("Last", _moment(status.last_message_at, now))
     yield Content()
+    yield from _connection(state, status)
+    if status.last_disconnected_at:
+        yield Content()
+        yield _fact("Last lost", _moment(status.last_disconnected_at, now))
+        if status.last_disconnect_reason:
+            yield said(status.last_disconnect_reason, MUTED)
+
+
+def _connection(state: ProductState, status: ConnectionStatus) -> Iterator[Content]:
     if state.broker:
         yield _fact("Broker", said(state.broker))
     if status.broker_info:
         yield _fact("Protocol", Content(", ").join(_broker(state, status)[1:]))
+    if status.connected:
+        ping = "not needed yet" if status.ping_ms is None else f"{status.ping_ms} ms"
+        yield _fact("Ping", Content.styled(ping, MUTED if status.ping_ms is None else ""))
+    refused = len(status.refused_filters)
     yield _fact(
         "Filters",
         Content.assemble(
             f"{status.subscribed_topics_count} granted",
-            (f", {len(status.refused_filters)} refused", BAD) if status.refused_filters else "",
+            (f", {refused} refused", BAD) if refused else "",
         ),
     )
     yield _fact(
         "Enabled",
         Content(f"{state.subscriptions_enabled} of {state.subscriptions_total} subscriptions"),
     )
+    if state.actions_pending or state.actions_dead:
+        failed = (f"   ✗ {number(state.actions_dead)} failed", BAD) if state.actions_dead else ""
+        waiting = f"{number(state.actions_pending)} waiting"
+        yield _fact("Actions", Content.assemble(waiting, failed))
+    for label, count in (
+        ("Unreadable", status.messages_unreadable),
+        ("Dropped", status.messages_dropped),
+    ):
+        if count:
+            yield _fact(label, Content.styled(number(count), WARN))
     if status.client_id:
         yield _fact("Client id", said(status.client_id))
-    if status.last_disconnected_at:
-        yield _fact("Last lost", Content(ago(status.last_disconnected_at, now)))
+
+
+def _moment(at: datetime | None, now: datetime) -> Content:
+    return Content(f"{clock(at, now)} ({age(at, now)})") if at else Content.styled("–", MUTED)
 
 
 def _fact(label: str, value: Content) -> Content:

@@ -65,6 +65,9 @@ class Table(ScrollView, Generic[Row], can_focus=True):
     class Moved(Message):
         """Another row is under the cursor, or the row under it is another."""
 
+    class Ordered(Message):
+        """The rows are sorted in another way."""
+
     class Chosen(Message):
         """The row under the cursor was clicked twice."""
 
@@ -153,12 +156,22 @@ class Table(ScrollView, Generic[Row], can_focus=True):
         self._filter = query.casefold().split()
         self._arrange()
 
+    @property
+    def order(self) -> tuple[str, bool]:
+        """The column the rows are sorted by, and whether the other way round."""
+        return self._sort, self._reverse
+
+    def order_by(self, key: str, reverse: bool = False) -> None:
+        """Sort by a column; one that cannot be sorted by, or is none of ours, changes nothing."""
+        if any(column.key == key and column.sort for column in self._columns):
+            self._sort, self._reverse = key, reverse
+            self._arrange()
+            self.refresh()
+            self.post_message(self.Ordered())
+
     def sort_by(self, key: str) -> None:
         """Sort by a column; the other way round where it was sorted by that already."""
-        self._reverse = not self._reverse if key == self._sort else False
-        self._sort = key
-        self._arrange()
-        self.refresh()
+        self.order_by(key, not self._reverse if key == self._sort else False)
 
     def sort_next(self) -> str:
         """Sort by the next column, and return its title."""

@@ -3,6 +3,7 @@
 What comes from a broker, an orchestrator or a file is hostile until it went through `plain`.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from textual.content import Content
@@ -23,6 +24,9 @@ STRONG = ".strong"
 KEY = ".key"
 DISABLED = ".refused"
 EMPHASES = (OK, WARN, BAD, ACCENT, MUTED, STRONG, KEY, DISABLED)
+
+_LEVELS = "▂▃▄▅▆▇"
+"""Not the full block: the pictures of two rows of a table would touch."""
 
 # Zero-width characters that belong to ordinary words and emoji: dropped without a mark.
 _JOINERS = dict.fromkeys([0x00AD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFE0E, 0xFEFF, 0xFE0F])
@@ -67,6 +71,19 @@ def per_second(rate: float) -> str:
     if rate < 9_999.5:
         return f"{rate:.0f}/s"
     return f"{rate / 1000:.0f}k/s"
+
+
+def sparkline(values: Sequence[float | None]) -> Content:
+    """A column a value, as high as it is beside the highest; nothing where none is known.
+
+    What is little is still higher than what is nothing.
+    """
+    peak = max((value for value in values if value), default=0.0)
+    columns = "".join(
+        " " if value is None else _LEVELS[round(value / peak * 5)] if value else "▁"
+        for value in values
+    )
+    return Content.styled(columns, ACCENT if peak else MUTED)
 
 
 def age(since: datetime | None, now: datetime) -> str:

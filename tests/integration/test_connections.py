@@ -198,6 +198,49 @@ async def test_a_filter_that_is_too_long_is_refused_and_the_others_work(
     assert [each.reason for each in refused] == ["Longer than MQTT allows"]
 
 
+async def test_the_last_ping_is_timed_and_the_last_loss_keeps_its_cause(
+    local: LocalBackend, start_mosquitto: StartMosquitto
+) -> None:
+    broker = start_mosquitto(*ANONYMOUS)
+    product = await configured(local, draft(broker, keep_alive=1), PENDING)
+
+    async def pinged() -> bool:
+        return (await local.status(product.id)).ping_ms is not None
+
+    await until(pinged)
+    ping = (await local.status(product.id)).ping_ms
+    assert ping is not None
+    assert 0 <= ping < 1_000
+    broker.stop()
+    await reaches(local, product.id, RETRYING)
+    lost = await local.status(product.id)
+    assert lost.ping_ms is None
+    assert lost.last_disconnect_reason is not None
+    assert lost.last_disconnect_reason.startswith("Connection lost")
+    broker.start()
+    await reaches(local, product.id, CONNECTED)
+    assert (await local.status(product.id)).last_disconnect_reason == lost.last_disconnect_reason
+    await local.reconnect(product.id)
+    await reaches(local, product.id, CONNECTED)
+    reason = (await local.status(product.id)).last_disconnect_reason
+    assert reason is not None
+    assert reason.startswith("It was closed from here")
+
+
+async def test_what_waits_for_a_reconnect_is_named(
+    local: LocalBackend, start_mosquitto: StartMosquitto
+) -> None:
+    broker = start_mosquitto(*ANONYMOUS)
+    product = await configured(local, draft(broker), PENDING)
+    await reaches(local, product.id, CONNECTED)
+    topics = TopicsConfig(qos=2)
+    await local.save_config(product.id, draft(broker, keep_alive=30, topics=topics))
+    assert (await local.status(product.id)).waiting_changes == ("keep_alive", "qos")
+    await local.reconnect(product.id)
+    await reaches(local, product.id, CONNECTED)
+    assert (await local.status(product.id)).waiting_changes == ()
+
+
 async def test_reconnecting_in_a_hurry_does_not_take_over_ones_own_session(
     local: LocalBackend, start_mosquitto: StartMosquitto
 ) -> None:

@@ -165,8 +165,8 @@ async def test_going_to_another_product_asks_for_what_is_unsaved(embedded: Orche
 
 async def test_a_keymap_gives_a_command_another_key(embedded: Orchestrator) -> None:
     async with before(embedded.open) as person:
+        await person.sees("No products yet")
         person.app.set_keymap({"products.new": "c"})
-        await person.sees("c New")
         await person.press("n")
         await person.sees("No products yet")
         await person.press("c")

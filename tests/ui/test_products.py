@@ -1,11 +1,21 @@
 """The table of products, as a person works with it."""
 
+from collections.abc import AsyncGenerator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cortex_tui.backend import Backend
 from cortex_tui.demo.broker import Broker
 from cortex_tui.local.backend import LocalBackend
-from cortex_tui.models import ConnectionState, ProductDraft, SubscriptionDraft
+from cortex_tui.models import (
+    ConnectionState,
+    ConnectionStatus,
+    Product,
+    ProductDraft,
+    ProductState,
+    SubscriptionDraft,
+)
+from cortex_tui.rates import POINT
 from cortex_tui.settings import Target
 from tests.brokers import publish
 from tests.orchestrators import TOPIC, configured, draft, reaches
@@ -18,6 +28,21 @@ EVERY = SubscriptionDraft(name="audit", topic=TOPIC, event="*")
 async def make(backend: LocalBackend, *names: str) -> None:
     for name in names:
         await backend.create_product(ProductDraft(name=name))
+
+
+class Fleet(LocalBackend):
+    """An orchestrator with a product in each state, two of whose actions failed."""
+
+    async def watch(self) -> AsyncGenerator[Mapping[int, ProductState | None]]:
+        now = datetime.now(UTC)
+        yield {
+            number: ProductState(
+                product=Product(id=number, name=f"Product {number}"),
+                status=ConnectionStatus(product_id=number, updated_at=now, state=state),
+                actions_dead=6 if number < 2 else 0,
+            )
+            for number, state in enumerate(ConnectionState)
+        }
 
 
 def order(person: Person, *names: str) -> list[str]:
@@ -186,6 +211,69 @@ async def test_sorting(embedded: Orchestrator, broker: Broker) -> None:
         await person.click("STATE")
         await person.sees("STATE▾")
         assert order(person, *names) == ["Zulu", "Alpha", "Tyres"]
+
+
+async def test_trouble_comes_first_when_asked_and_opens_with_one_key(
+    orchestrator: Orchestrator, broker: Broker
+) -> None:
+    product = await configured(orchestrator.inside, draft(broker), EVERY)  # Tyres
+    await make(orchestrator.inside, "Alpha", "Bravo")
+    broker.stop()
+    await reaches(orchestrator.inside, product.id, ConnectionState.RETRYING)
+    async with before(orchestrator.open) as person:
+        await person.sees("t Trouble")
+        await person.sees("▸ ○ not configured", "Alpha")
+        await person.press("t")
+        await person.sees("STATE▴")
+        await person.sees("▸ ↻ retrying", "Tyres")
+        await person.press("enter")
+        await person.sees("cortex › Tyres")
+        await person.press("escape", "t")
+        await person.sees("NAME▴")
+        await person.sees("▸ ○ not configured", "Alpha")
+
+
+async def test_a_refused_filter_shows_in_the_state_of_its_product(
+    orchestrator: Orchestrator, broker: Broker
+) -> None:
+    long = SubscriptionDraft(name="long", topic="x" * 65_535)
+    product = await configured(orchestrator.inside, draft(broker), EVERY, long)
+    await reaches(orchestrator.inside, product.id, ConnectionState.CONNECTED)
+    async with before(orchestrator.open) as person:
+        await person.sees("▸ ⚠ degraded", "Tyres")
+        await person.sees("1 product ", "⚠ 1 degraded")
+        await person.sees_each("✗ Longer than MQTT allows:", "bre/xxx")
+        await person.press("enter")
+        await person.sees("⚠ degraded", "since")
+
+
+async def test_the_summary_groups_the_states_where_it_is_narrow(tmp_path: Path) -> None:
+    async def fleet(_: Target) -> Backend:
+        return await Fleet.open(tmp_path / "fleet.db")
+
+    async with before(fleet) as person:
+        await person.sees("8 products", "✗ 1 latched", "↻ 3 broken", "✗ 12 actions failed", "● 2")
+    async with before(fleet, size=(200, 40)) as person:
+        await person.sees("8 products", *(f"1 {state.value}" for state in ConnectionState))
+        assert person.line("✗ 12 actions failed")
+
+
+async def test_the_rate_is_pictured_where_there_is_room(
+    embedded: Orchestrator, broker: Broker
+) -> None:
+    product = await configured(embedded.inside, draft(broker), EVERY)
+    await reaches(embedded.inside, product.id, ConnectionState.CONNECTED)
+    now = [datetime.now(UTC)]
+    async with before(embedded.open, size=(100, 30), now=lambda: now[0]) as person:
+        await person.sees("STATE", "LAST MINUTE")
+        now[0] += timedelta(seconds=POINT)
+        await person.sees("Tyres", "0/s")
+        publish(broker, TOPIC, '{"event": "paid"}')
+        await person.sees("● connected", "Tyres", "0.2/s")
+        now[0] += timedelta(seconds=POINT)
+        await person.sees("● connected", "Tyres", "▇")
+        await person.press("enter")
+        await person.sees("▇")
 
 
 async def test_the_cursor_stays_on_its_product_when_others_come_and_go(
