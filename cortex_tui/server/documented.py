@@ -35,8 +35,10 @@ from cortex_tui.server.strict import StrictRoute
 
 MAX_ID = 2**63 - 1
 
-ProductId = Annotated[int, Path(le=MAX_ID, description="The product", examples=[2])]
-SubscriptionId = Annotated[int, Path(le=MAX_ID, description="The subscription", examples=[1])]
+ProductId = Annotated[int, Path(ge=-MAX_ID, le=MAX_ID, description="The product", examples=[2])]
+SubscriptionId = Annotated[
+    int, Path(ge=-MAX_ID, le=MAX_ID, description="The subscription", examples=[1])
+]
 
 # -- the documented fields of each answer, as pydantic's `include` takes them -----------------
 

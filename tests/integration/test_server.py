@@ -125,6 +125,7 @@ async def test_a_body_that_is_not_called_json(served: Served) -> None:
         ("0", 404, "Product not found"),
         ("-1", 404, "Product not found"),
         (str(2**63 - 1), 404, "Product not found"),
+        (str(-(2**63)), 422, "ensure this value is greater than or equal to -9223372036854775807"),
         (str(2**63), 422, "ensure this value is less than or equal to 9223372036854775807"),
         ("9" * 5_000, 422, "value is not a valid integer"),
         ("tyres", 422, "value is not a valid integer"),
