@@ -594,9 +594,8 @@ async def test_the_openapi_document_has_the_examples_of_the_reference(served: Se
     for name, example in vars(examples).items():
         if name.isupper():
             assert json.dumps(example) in text, name
-    paths = {path: set(each) for path, each in document["paths"].items()}
     product = f"{API}/products/{{product_id}}"
-    assert paths == {
+    for path, methods in {
         f"{product}/mqtt-config": {"get", "put"},
         f"{product}/mqtt-config/test": {"post"},
         f"{product}/mqtt-config/subscriptions": {"get", "post"},
@@ -607,7 +606,8 @@ async def test_the_openapi_document_has_the_examples_of_the_reference(served: Se
         f"{API}/products": {"get", "post"},
         f"{API}/products/status/stream": {"get"},
         f"{API}/capabilities": {"get"},
-    }
+    }.items():
+        assert methods <= set(document["paths"][path])
 
 
 async def test_capabilities(served: Served) -> None:
