@@ -98,6 +98,10 @@ class Delivery:
         """Jobs for these targets were added."""
         self._call(partial(self._expect, frozenset(targets)))
 
+    def try_again(self, targets: Iterable[str]) -> None:
+        """A person wants jobs for these targets attempted now, also where one is left alone."""
+        self._call(partial(self._expect, frozenset(targets), at_once=True))
+
     def close(self, timeout: float) -> None:
         """Stop within `timeout` seconds; what is under way is attempted again next time."""
         self._call(self._stop)
@@ -111,10 +115,13 @@ class Delivery:
         except RuntimeError:
             log.debug("the delivery loop is closed already")
 
-    def _expect(self, targets: Iterable[str]) -> None:
+    def _expect(self, targets: Iterable[str], *, at_once: bool = False) -> None:
         for name in targets:
-            if name not in self._lines:
+            line = self._lines.get(name)
+            if line is None:
                 self._lines[name] = _Line(self._target(name))
+            elif at_once:
+                line.breaker.hurry(time.time())
         self._woken.set()
 
     def _stop(self) -> None:
@@ -169,15 +176,15 @@ class Delivery:
             attempt = asyncio.create_task(self._attempt(line, claim))
             self._attempts.add(attempt)
             attempt.add_done_callback(self._attempts.discard)
-        return self._pause(next_due)
+        return self._pause(now, next_due)
 
-    def _pause(self, next_due: float | None) -> float | None:
-        now = time.time()
+    def _pause(self, asked_at: float, next_due: float | None) -> float | None:
+        """Seconds until a job is due or a target may be tried that could not be at `asked_at`."""
         moments = [line.breaker.opens_at for line in self._lines.values()]
-        moments = [moment for moment in moments if now < moment < math.inf]
+        moments = [moment for moment in moments if asked_at < moment < math.inf]
         if next_due is not None:
             moments.append(next_due)
-        return max(0.0, min(moments) - now) if moments else None
+        return max(0.0, min(moments) - time.time()) if moments else None
 
     async def _attempt(self, line: _Line, claim: Claim) -> None:
         verdict = await self._verdict(line, claim)
@@ -206,7 +213,7 @@ class Delivery:
             return self._failed(claim, str(error), error.retry_after)
         except Exception as error:
             log.exception("%s: an attempt failed on our side", claim.target)
-            line.breaker.failed(time.time())
+            line.breaker.abandoned()
             return self._failed(claim, f"failed on our side: {type(error).__name__}", 0.0)
         line.breaker.succeeded()
         return Verdict(claim, JobState.DONE, note, content=claim.content)

@@ -119,7 +119,7 @@ class Processing:
         targets = self.outbox.retry(
             product_id, now, job_id=choice.job_id, subscription_id=choice.subscription_id
         )
-        self._delivery.wake(targets)
+        self._delivery.try_again(targets)
         return len(targets)
 
     def discard(self, product_id: int, choice: JobChoice) -> int:

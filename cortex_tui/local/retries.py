@@ -61,6 +61,11 @@ class Breaker:
             return -math.inf
         return math.inf if self._trying else self._open_until
 
+    def hurry(self, now: float) -> None:
+        """A person wants to know whether the target is back."""
+        if self._open_until is not None:
+            self._open_until = min(self._open_until, now)
+
     def started(self) -> None:
         """An attempt that was permitted has started."""
         self._trying = self.is_open

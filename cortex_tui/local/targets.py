@@ -7,12 +7,16 @@ with its query, no header, no text of the other side that might repeat one.
 import asyncio
 import base64
 import hmac
+import os
 import socket
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import aclosing, contextmanager, suppress
 from datetime import UTC, datetime
 from email.headerregistry import Address
+from email.utils import parsedate_to_datetime
+from functools import cached_property
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -34,8 +38,8 @@ from cortex_tui.local.outbox import Claim
 
 MAX_ANSWER = 65_536
 """Bytes of an HTTP answer that are read, so that its connection can be used again."""
-QUIT_TIMEOUT = 1.0
-"""Seconds for the good-bye to an SMTP server."""
+GOOD_BYE_TIMEOUT = 1.0
+"""Seconds for the end of a conversation in which everything is said."""
 
 Publish = Callable[[int, str, bytes, int, bool], Awaitable[None]]
 """Publish through a product's own connection: product, topic, payload, QoS, retain. Returns when
@@ -81,40 +85,55 @@ class HttpTarget:
     def __init__(self, settings: HttpSettings) -> None:
         self.concurrency = settings.concurrency
         self._settings = settings
-        self._client = httpx.AsyncClient(
+
+    @cached_property
+    def _client(self) -> httpx.AsyncClient:
+        # Made by the first attempt: what is wrong with it (a proxy in the environment that cannot
+        # be used) is then a failure of that attempt, and of no other target's.
+        return httpx.AsyncClient(
             verify=ssl.create_default_context(),
             timeout=None,  # noqa: S113 - one limit spans the whole attempt
-            limits=httpx.Limits(max_connections=settings.concurrency),
+            limits=httpx.Limits(max_connections=self._settings.concurrency),
+            # No proxy can reach this machine's own loopback.
+            trust_env=not syntax.is_loopback(httpx.URL(self._settings.url).host),
         )
 
     async def send(self, claim: Claim) -> str | None:
         settings = self._settings
         body = _body(claim)
-        headers = {name: value.get_secret_value() for name, value in settings.headers.items()}
-        headers |= {
+        headers = {
+            "user-agent": f"cortex-tui/{__version__}",
+            **{name.lower(): value.get_secret_value() for name, value in settings.headers.items()},
             "content-type": "application/json",
-            "user-agent": headers.get("user-agent", f"cortex-tui/{__version__}"),
             "idempotency-key": claim.key,
         }
         if settings.secret is not None:
             headers |= signature(signing_key(settings.secret), claim.key, datetime.now(UTC), body)
+        request = self._client.build_request(
+            settings.method, settings.url, content=body, headers=headers
+        )
         with _failures(settings.timeout):
-            async with (
-                asyncio.timeout(settings.timeout),
-                self._client.stream(
-                    settings.method, settings.url, content=body, headers=headers
-                ) as answer,
-            ):
-                size = 0
-                async for part in answer.aiter_raw():
-                    size += len(part)
-                    if size > MAX_ANSWER:
-                        break
+            async with asyncio.timeout(settings.timeout):
+                answer = await self._client.send(request, stream=True)
+        await _read_away(answer)
         _judge(answer)
         return None
 
     async def aclose(self) -> None:
-        await self._client.aclose()
+        if "_client" in self.__dict__:
+            await self._client.aclose()
+
+
+async def _read_away(answer: httpx.Response) -> None:
+    """Read the rest of an answer, only so that its connection can be used again: its status has
+    decided already."""
+    with suppress(httpx.HTTPError, TimeoutError):
+        async with asyncio.timeout(GOOD_BYE_TIMEOUT), aclosing(answer):
+            size = 0
+            async for part in answer.aiter_raw():
+                size += len(part)
+                if size > MAX_ANSWER:
+                    break
 
 
 def signature(key: bytes, message_id: str, at: datetime, body: bytes) -> dict[str, str]:
@@ -133,6 +152,8 @@ def _body(claim: Claim) -> bytes:
     """What a target is sent; the same for every attempt. The event goes along where the action
     picks nothing from it."""
     params = _content(claim).get("params")
+    # As it came: what can be read may be nested deeper than what can be written.
+    event = {} if params or claim.event is None else {"event": orjson.Fragment(claim.event)}
     return orjson.dumps(
         {
             "id": claim.key,
@@ -141,7 +162,7 @@ def _body(claim: Claim) -> bytes:
             "product_id": claim.product_id,
             "subscription_id": claim.subscription_id,
             "params": params,
-            **({} if params or claim.event is None else {"event": orjson.loads(claim.event)}),
+            **event,
         }
     )
 
@@ -169,7 +190,13 @@ def _phrase(code: int) -> str:
 
 
 def _seconds(retry_after: str) -> float:
-    return float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
+    """Seconds from now, given as such or as a date (RFC 9110 §10.2.3)."""
+    if retry_after.isascii() and retry_after.isdigit():
+        return float(retry_after)
+    try:
+        return parsedate_to_datetime(retry_after).timestamp() - time.time()
+    except ValueError:
+        return 0.0
 
 
 class EmailTarget:
@@ -214,7 +241,7 @@ class EmailTarget:
                     refused, _ = await client.send_message(made)
                 # It is accepted; whatever comes now must not send it again.
                 with suppress(aiosmtplib.SMTPException, OSError):
-                    async with asyncio.timeout(QUIT_TIMEOUT):
+                    async with asyncio.timeout(GOOD_BYE_TIMEOUT):
                         await client.quit()
             finally:
                 client.close()
@@ -281,7 +308,8 @@ def _failures(timeout: float) -> Iterator[None]:
     except aiosmtplib.SMTPDataError as error:
         raise _refused(error.code, "the e-mail") from None
     except aiosmtplib.SMTPResponseException as error:
-        raise TargetFailed(f"answered {error.code}") from None
+        known = 200 <= error.code < 600
+        raise TargetFailed(f"answered {error.code}" if known else "does not speak SMTP") from None
     except (httpx.HTTPError, aiosmtplib.SMTPException, OSError) as error:
         raise TargetFailed(_reason(error)) from None
 
@@ -292,20 +320,31 @@ def _refused(code: int, what: str) -> Exception:
 
 
 def _reason(error: BaseException) -> str:
+    if type(error) is aiosmtplib.SMTPException:
+        return str(error).rstrip(".")  # what the server does not offer, in the library's own words
     for each in _chain(error):
         match each:
             case ssl.SSLCertVerificationError():
                 return f"certificate not trusted: {each.verify_message}"
             case ssl.SSLError():
-                return f"TLS failed: {each.reason or 'handshake broken off'}"
+                reason = each.reason or "handshake broken off"
+                return f"TLS failed: {reason.replace('_', ' ').lower()}"
             case socket.gaierror():
                 return "its name is not found"
-            case OSError() if each.strerror:
-                return each.strerror.lower()
+            case ConnectionResetError() | BrokenPipeError() | ConnectionAbortedError():
+                break
+            case OSError() if each.errno:
+                return os.strerror(each.errno).lower()
+            case httpx.RemoteProtocolError():
+                return "its answer broke off, or is no HTTP"
     return "the connection broke off"
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """`error` and what led to it; of several attempts at several addresses, the first."""
     while error is not None:
         yield error
-        error = error.__cause__ or error.__context__
+        if isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        else:
+            error = error.__cause__ or error.__context__

@@ -70,6 +70,20 @@ def test_an_attempt_that_never_reached_the_target_says_nothing_about_it() -> Non
     assert breaker.permits(FIRST_PAUSE, 4) == 1
 
 
+def test_a_person_need_not_wait_for_the_trial() -> None:
+    breaker = opened()
+    breaker.hurry(1.0)
+    assert breaker.permits(1.0, 4) == 1
+    breaker.started()
+    breaker.hurry(1.0)
+    assert breaker.permits(1.0, 4) == 0
+    breaker.failed(2.0)
+    assert breaker.opens_at == 2.0 + 2 * FIRST_PAUSE
+    closed = Breaker()
+    closed.hurry(1.0)
+    assert closed.permits(1.0, 4) == 4
+
+
 def test_an_answer_between_failures_keeps_it_closed() -> None:
     breaker = Breaker()
     for _ in range(3):
