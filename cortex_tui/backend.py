@@ -239,7 +239,10 @@ class Backend(Protocol):
         self, product_id: int, *, after: int = 0, before: int | None = None, limit: int = 100
     ) -> list[Event]:
         """The newest events of a product that are kept, newest first: at most `limit`, with ids
-        above `after` and below `before`."""
+        above `after` and below `before`.
+
+        Fewer where they are large: the last page is the one that is empty.
+        """
         ...
 
     async def jobs(
@@ -251,7 +254,8 @@ class Backend(Protocol):
         before: int | None = None,
         limit: int = 100,
     ) -> list[Job]:
-        """The newest actions of a product that are kept, newest first."""
+        """The newest actions of a product that are kept, newest first, with ids below `before`;
+        fewer than `limit` where they are large."""
         ...
 
     async def retry_jobs(self, product_id: int, choice: JobChoice) -> int:

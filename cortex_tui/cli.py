@@ -305,7 +305,9 @@ def _log_to_file() -> None:
     except OSError:
         return
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    # Of others only warnings: httpx, for one, notes each URL, and that of a web hook is a secret.
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("cortex_tui").setLevel(logging.INFO)
 
 
 scripting.register(main)

@@ -7,13 +7,16 @@ decision may set off actions; what an action comes to is a job.
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from cortex_tui import syntax
 from cortex_tui.models import Action, Model, SubscriptionDraft, Timestamp
 
 MAX_PAYLOAD = 1_048_576
 """Bytes of a payload that are looked at; what is larger is kept cut, and sets nothing off."""
+
+ExactTopic = Annotated[str, AfterValidator(syntax.topic_name)]
+Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
 
 
 class Outcome(StrEnum):
@@ -104,20 +107,25 @@ class Job(Model):
 class JobChoice(Model):
     """Which dead letters are meant: one, those of a subscription, or all of the product."""
 
-    job_id: int | None = None
-    subscription_id: int | None = None
+    # A field that is mistyped must not mean all of them.
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True, extra="forbid")
+
+    job_id: Id | None = None
+    subscription_id: Id | None = None
 
 
 # -- trying an event out ----------------------------------------------------------------------
+
+MAX_SEEN = 1_000
 
 
 class Trial(Model):
     """An event to try a subscription with; nothing comes of it."""
 
     payload: Annotated[str, Field(max_length=MAX_PAYLOAD)]
-    topic: str | None = None
+    topic: ExactTopic | None = None
     """The topic it would come on; none is one that the subscription listens to."""
-    subscription_id: int | None = None
+    subscription_id: Id | None = None
     draft: SubscriptionDraft | None = None
     """A subscription that is not saved, instead of a stored one."""
 
@@ -133,6 +141,7 @@ class SeenValue(Model):
 
     path: str
     value: Any = None
+    """What is longer than `MAX_SEEN` characters is text that ends with "…"."""
     missing: bool = False
 
 
@@ -201,12 +210,7 @@ class Explanation(Model):
 class Publication(Model):
     """A message for a person to publish to the broker of a product."""
 
-    topic: Annotated[str, Field(max_length=syntax.MAX_STRING_BYTES)]
+    topic: ExactTopic
     payload: Annotated[str, Field(max_length=MAX_PAYLOAD)] = ""
     qos: Annotated[int, Field(ge=0, le=2)] = 1
     retain: bool = False
-
-    @model_validator(mode="after")
-    def _to_one_topic(self) -> "Publication":
-        syntax.topic_name(self.topic)
-        return self

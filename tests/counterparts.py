@@ -85,6 +85,14 @@ def counterpart() -> Iterator[StartCounterpart]:
         yield start
 
 
+@pytest.fixture
+def unused() -> Iterator[int]:
+    """A port that is taken, and where nobody listens."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
 # -- behaviours without MQTT ------------------------------------------------------------------
 
 

@@ -159,7 +159,7 @@ class History:
         self, product_id: int, *, after: int = 0, before: int | None = None, limit: int = 100
     ) -> list[Event]:
         """The newest events, newest first; see `Backend.events`. From any thread."""
-        rows = self._store.rows(
+        rows = self._store.page(
             f"""SELECT * FROM events WHERE {_OF_PRODUCT} AND id > ? AND id < COALESCE(?, id + 1)
             ORDER BY id DESC LIMIT ?""",  # noqa: S608
             *_places_of(product_id),

@@ -5,6 +5,7 @@ conditions do) and the action's `params`; HTML is escaped. A name the event does
 error, as it is in `{{path}}`.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.headerregistry import Address
@@ -14,8 +15,11 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound
+from jinja2 import FileSystemLoader, StrictUndefined, TemplateNotFound
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from cortex_tui.delivery_settings import mail_address
+from cortex_tui.local.actions import MAX_RECIPIENTS
 
 MAX_MAIL = 1_048_576
 """Characters in a rendered part."""
@@ -63,11 +67,25 @@ class MailTemplates:
             rendered = self._environment.get_template(file).render(names)
         except TemplateNotFound as error:
             raise MailError(f"there is no {error.name} in {self._folder}") from None
-        except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        except Exception as error:  # a template is a program: anything may go wrong in it
             raise MailError(f"{file}: {error}") from None
         if len(rendered) > MAX_MAIL:
             raise MailError(f"{file}: the e-mail is longer than {MAX_MAIL:,} characters")
         return rendered
+
+
+def addresses(given: Iterable[Any]) -> list[Address]:
+    """Recipients, out of texts and of lists of texts, since a `{{path}}` may lead to a list. Raises
+    `MailError`."""
+    texts = [text for each in given for text in (each if isinstance(each, list) else [each])]
+    if not texts:
+        raise MailError("nobody to send it to: give the action recipients")
+    if len(texts) > MAX_RECIPIENTS:
+        raise MailError(f"more than {MAX_RECIPIENTS} recipients")
+    try:
+        return [mail_address(text if isinstance(text, str) else "") for text in texts]
+    except ValueError as error:
+        raise MailError(f"one of the recipients {error}") from None
 
 
 def message(

@@ -23,7 +23,7 @@ from cortex_tui.models import STORED, wire_time
 
 log = logging.getLogger(__name__)
 
-MAX_PENDING = 100_000
+MAX_PENDING, MAX_PENDING_BYTES = 100_000, 1_024 * 1_048_576
 """Jobs that may wait; then no more events are taken, and the brokers keep them."""
 MAX_KEPT, MAX_KEPT_BYTES = 10_000, 64 * 1_048_576
 """Finished jobs that are kept; the oldest go first."""
@@ -139,7 +139,7 @@ class Outbox:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.full = False
-        """Whether `MAX_PENDING` jobs wait; as of the last `prune`."""
+        """Whether as many jobs wait as may; as of the last `prune`."""
         self._changed = True
         """Whether there may be something to prune."""
 
@@ -255,8 +255,8 @@ class Outbox:
         before: int | None = None,
         limit: int = 100,
     ) -> list[Job]:
-        """The newest jobs of a product; `before` is the id of the last one of the page before."""
-        rows = self._store.rows(
+        """The newest jobs of a product, newest first; see `Backend.jobs`."""
+        rows = self._store.page(
             """SELECT * FROM outbox WHERE product_id = ? AND id < COALESCE(?, id + 1)
                 AND subscription_id = COALESCE(?, subscription_id)
                 AND state IN (SELECT value FROM json_each(?)) ORDER BY id DESC LIMIT ?""",
@@ -282,15 +282,6 @@ class Outbox:
                 of_product.pending += row["jobs"]
         return found
 
-    def counts(self, product_id: int) -> dict[JobState, int]:
-        """How many jobs of a product are kept, by state."""
-        rows = self._store.rows(
-            "SELECT state, COUNT(*) AS jobs FROM outbox WHERE product_id = ? GROUP BY state",
-            product_id,
-        )
-        found = {JobState(row["state"]): row["jobs"] for row in rows}
-        return {state: found.get(state, 0) for state in JobState}
-
     # -- limits -------------------------------------------------------------------------------
 
     def prune(self) -> None:
@@ -301,8 +292,11 @@ class Outbox:
         self._keep(("done", "recorded"), MAX_KEPT, MAX_KEPT_BYTES)
         if dropped := self._keep(("dead",), MAX_DEAD, MAX_DEAD_BYTES):
             log.warning("%d dead letters were dropped: the oldest, over the limit", dropped)
-        [row] = self._store.rows("SELECT COUNT(*) AS jobs FROM outbox WHERE state = 'pending'")
-        self.full = row["jobs"] >= MAX_PENDING
+        [row] = self._store.rows(
+            """SELECT COUNT(*) AS jobs, COALESCE(SUM(LENGTH(event)), 0) AS size FROM outbox
+            WHERE state = 'pending'"""
+        )
+        self.full = row["jobs"] >= MAX_PENDING or row["size"] >= MAX_PENDING_BYTES
 
     def _keep(self, states: tuple[str, ...], jobs: int, size: int) -> int:
         """Delete all but the newest jobs in `states`, a part at a time; returns how many went."""

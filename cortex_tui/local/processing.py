@@ -10,7 +10,7 @@ from cortex_tui.local.actions import ActionError, compile_action, compile_stored
 from cortex_tui.local.delivery import Delivery
 from cortex_tui.local.history import History
 from cortex_tui.local.mail import MailTemplates
-from cortex_tui.local.outbox import MAX_PENDING, Outbox
+from cortex_tui.local.outbox import Outbox
 from cortex_tui.local.pipeline import Pipeline, Taker
 from cortex_tui.local.store import Store
 from cortex_tui.local.trials import explain, unsaved
@@ -112,10 +112,11 @@ class Processing:
         """Why no events are taken at present."""
         if not self.outbox.full:
             return None
-        return f"{MAX_PENDING:,} actions wait: the broker keeps further events until they are fewer"
+        return "too many actions wait: the broker keeps further events until they are fewer"
 
     def retry(self, product_id: int, choice: JobChoice, now: float) -> int:
-        """Attempt dead letters anew; returns how many."""
+        """Attempt dead letters anew; returns how many. Raises `NotFound`."""
+        self._store.product(product_id)
         targets = self.outbox.retry(
             product_id, now, job_id=choice.job_id, subscription_id=choice.subscription_id
         )
@@ -123,7 +124,8 @@ class Processing:
         return len(targets)
 
     def discard(self, product_id: int, choice: JobChoice) -> int:
-        """Delete jobs that wait or are dead; returns how many."""
+        """Delete jobs that wait or are dead; returns how many. Raises `NotFound`."""
+        self._store.product(product_id)
         return self.outbox.discard(
             product_id, job_id=choice.job_id, subscription_id=choice.subscription_id
         )
@@ -140,5 +142,5 @@ class Processing:
             topic = effective_topic(
                 topics, topic=trial.draft.topic, application_id=trial.draft.application_id
             )
-            subscription = unsaved(trial.draft.model_dump(), topic)
+            subscription = unsaved(trial.draft, topic)
         return explain(subscription, trial.topic, trial.payload, self._settings, self._templates)

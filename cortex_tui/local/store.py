@@ -12,7 +12,7 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,6 +45,9 @@ from cortex_tui.topics import effective_topic
 Durability = Literal["full", "normal"]
 Row = dict[str, Any]
 
+PAGE_BYTES = 1_048_576
+"""Bytes of a page of rows, but for its last: written as JSON they may become six times as many, and
+an answer over HTTP is to stay below ten."""
 CONFIG_HISTORY_LIMIT = 100
 """Versions of a configuration that are kept."""
 
@@ -333,6 +336,19 @@ class Store:
         """What a query finds, over the reader's connection."""
         with self._reader_lock:
             return list(self._reader.query(sql, arguments))
+
+    def page(self, sql: str, *arguments: object) -> list[Row]:
+        """The first rows that a query finds: at least one if there are any, and no more after
+        `PAGE_BYTES`."""
+        found: list[Row] = []
+        size = 0
+        with self._reader_lock, closing(self._reader.query(sql, arguments)) as rows:
+            for row in rows:
+                found.append(row)
+                size += sum(len(value) for value in row.values() if isinstance(value, bytes | str))
+                if size > PAGE_BYTES:
+                    break
+        return found
 
     def _keep_setting(self, name: str, default: str) -> str:
         with self.writing() as db:

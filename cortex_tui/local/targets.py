@@ -11,10 +11,9 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager, suppress
 from datetime import UTC, datetime
-from email.headerregistry import Address
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from http import HTTPStatus
@@ -32,8 +31,7 @@ from cortex_tui.delivery_settings import (
     mail_address,
     signing_key,
 )
-from cortex_tui.local.actions import MAX_RECIPIENTS
-from cortex_tui.local.mail import MailError, MailTemplates, message
+from cortex_tui.local.mail import MailError, MailTemplates, addresses, message
 from cortex_tui.local.outbox import Claim
 
 MAX_ANSWER = 65_536
@@ -210,8 +208,8 @@ class EmailTarget:
 
     async def send(self, claim: Claim) -> str | None:
         settings, content = self._settings, _content(claim)
-        recipients = _recipients(content["recipients"] or settings.recipients)
         try:
+            recipients = addresses(content["recipients"] or settings.recipients)
             mail = self._templates.render(
                 content["template"], orjson.loads(claim.event or b"null"), content["params"]
             )
@@ -251,19 +249,6 @@ class EmailTarget:
 
     async def aclose(self) -> None:
         """Nothing is kept open."""
-
-
-def _recipients(given: Iterable[Any]) -> list[Address]:
-    """Addresses, out of texts and of lists of texts, since a `{{path}}` may lead to a list."""
-    texts = [text for each in given for text in (each if isinstance(each, list) else [each])]
-    if not texts:
-        raise Unsendable("nobody to send it to: give the action recipients")
-    if len(texts) > MAX_RECIPIENTS:
-        raise Unsendable(f"more than {MAX_RECIPIENTS} recipients")
-    try:
-        return [mail_address(text if isinstance(text, str) else "") for text in texts]
-    except ValueError as error:
-        raise Unsendable(f"one of the recipients {error}") from None
 
 
 class PublishTarget:

@@ -8,6 +8,7 @@ import orjson
 
 from cortex_tui.delivery_settings import DeliverySettings
 from cortex_tui.events import (
+    MAX_SEEN,
     ActionTrial,
     ConditionTrial,
     Explanation,
@@ -18,8 +19,8 @@ from cortex_tui.events import (
 )
 from cortex_tui.local.actions import CompiledAction, compile_stored
 from cortex_tui.local.conditions import Condition
-from cortex_tui.local.mail import MailError, MailTemplates
-from cortex_tui.models import Action, Subscription
+from cortex_tui.local.mail import MailError, MailTemplates, addresses
+from cortex_tui.models import Action, Subscription, SubscriptionDraft
 from cortex_tui.routing import Unreadable, decode, event_name, refusal
 
 SOME_LEVEL = "example"
@@ -98,7 +99,7 @@ def _condition(condition: Condition, value: Any) -> ConditionTrial:
             TermTrial(
                 text=term.text,
                 seen=tuple(
-                    SeenValue(path=seen.path, value=seen.value, missing=seen.missing)
+                    SeenValue(path=seen.path, value=_cut(seen.value), missing=seen.missing)
                     for seen in term.seen
                 ),
                 result=term.result,
@@ -109,26 +110,40 @@ def _condition(condition: Condition, value: Any) -> ConditionTrial:
     )
 
 
+def _cut(value: Any) -> Any:
+    """A value as it is, or the start of a long one: each term may have seen the whole event."""
+    text = value if isinstance(value, str) else _json(value)
+    return value if len(text) <= MAX_SEEN else f"{text[:MAX_SEEN]}…"
+
+
+def _json(value: Any) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        return repr(value)  # nested too deep to be written
+
+
 def _mail(
     content: dict[str, Any], value: Any, settings: DeliverySettings, templates: MailTemplates
 ) -> MailTrial:
     mail = templates.render(content["template"], value, content["params"])
-    to = content["recipients"] or (settings.email.recipients if settings.email else ())
+    named = content["recipients"] or (settings.email.recipients if settings.email else ())
     return MailTrial(
-        recipients=tuple(str(each) for each in to),
+        # Where e-mails are not configured, nobody can tell who they go to by default.
+        recipients=tuple(map(str, addresses(named))) if named or settings.email else (),
         subject=mail.subject,
         text=mail.text,
         html=mail.html,
     )
 
 
-def unsaved(draft_values: dict[str, Any], topic: str, subscription_id: int = 0) -> Subscription:
+def unsaved(draft: SubscriptionDraft, topic: str) -> Subscription:
     """A subscription that is not stored, for a trial."""
     now = datetime.now(UTC)
     return Subscription.model_validate(
         {
-            **draft_values,
-            "id": subscription_id,
+            **draft.model_dump(),
+            "id": 0,
             "topic": topic,
             "enabled": True,
             "created_at": now,

@@ -326,6 +326,8 @@ class RemoteBackend:
         before: int | None = None,
         limit: int = 100,
     ) -> list[Job]:
+        if not states:
+            return []  # as parameters, none would mean all
         params = _given(
             state=list(states), subscription_id=subscription_id, before=before, limit=limit
         )

@@ -62,6 +62,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "datetime_parsing": ("invalid datetime format", "value_error.datetime"),
     "datetime_from_date_parsing": ("invalid datetime format", "value_error.datetime"),
     # collections and models
+    "extra_forbidden": ("extra fields not permitted", "value_error.extra"),
     "list_type": ("value is not a valid list", "type_error.list"),
     "tuple_type": ("value is not a valid tuple", "type_error.tuple"),
     "too_short": (

@@ -8,8 +8,8 @@ import base64
 import hashlib
 import hmac
 import json
+import logging
 import queue
-import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +21,7 @@ import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
+from cortex_tui import cli, settings
 from cortex_tui.delivery_settings import DeliverySettings
 from cortex_tui.demo.broker import Broker
 from cortex_tui.events import Job, JobChoice, JobState
@@ -109,8 +110,8 @@ async def begin(tmp_path: Path, broker: Broker) -> AsyncIterator[Begin]:
     (folder / "payment.html").write_text("<p>Dear {{ customer.name }}</p>")
 
     async def start(*actions: dict[str, Any], **tables: Any) -> Scene:
-        settings = DeliverySettings.model_validate(tables)
-        backend = await LocalBackend.open(tmp_path / "cortex.db", delivery=settings)
+        delivery = DeliverySettings.model_validate(tables)
+        backend = await LocalBackend.open(tmp_path / "cortex.db", delivery=delivery)
         opened.append(backend)
         if products := await backend.products():
             product = products[0]
@@ -617,14 +618,6 @@ async def test_a_mail_server_that_nobody_vouches_for_gets_no_password(
     assert office.mails == []
 
 
-@pytest.fixture
-def unused() -> Iterator[int]:
-    """A port that is taken, and where nobody listens."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        yield bound.getsockname()[1]
-
-
 @pytest.mark.usefixtures("fast")
 @pytest.mark.parametrize("action", [EMAIL, WEBHOOK], ids=["email", "webhook"])
 async def test_a_target_that_is_not_there_is_given_up_after_the_last_attempt(
@@ -880,3 +873,74 @@ async def test_what_waits_for_a_target_that_is_configured_no_more_is_recorded(
 
     job = await again.job(JobState.RECORDED)
     assert [each.reason for each in job.failures] == ["answered 503 Service Unavailable"]
+
+
+# -- secrets, and what is wrong on this side --------------------------------------------------
+
+
+@pytest.fixture
+def log_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """What the application logs, and where."""
+    path, root = tmp_path / "cortex.log", logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    monkeypatch.setattr(settings, "log_file", lambda: path)
+    cli._log_to_file()
+    yield path
+    for each in root.handlers:
+        each.close()
+    root.handlers = handlers
+    root.setLevel(level)
+    logging.getLogger("cortex_tui").setLevel(logging.NOTSET)
+
+
+@pytest.mark.usefixtures("fast")
+async def test_no_secret_is_logged_or_kept(
+    begin: Begin, web: StartWeb, post_office: StartPostOffice, log_file: Path
+) -> None:
+    office = await post_office(users={"cortex": "hunter2-mail"})
+    target = web(in_turn(Answer(500), Answer(400), TAKEN))
+    hook = {
+        "url": f"{target.url}/hunter2-path?key=hunter2-query",
+        "headers": {"Authorization": "Bearer hunter2-header"},
+        "secret": "hunter2-secret",
+    }
+    scene = await begin(
+        EMAIL,
+        WEBHOOK,
+        POLICY,
+        email=mail_to(office, username="cortex", password="hunter2-wrong"),
+        webhook=hook,
+        activate_policy={**hook, "url": "http://127.0.0.1:1/hunter2-path"},
+        max_attempts=2,
+    )
+
+    scene.happens()
+    await scene.have(3, JobState.DEAD)
+    await scene.backend.retry_jobs(scene.product.id, JobChoice())
+    await scene.have(1, JobState.DONE)
+    await scene.have(2, JobState.DEAD)
+
+    assert target.requests[0].headers["authorization"] == "Bearer hunter2-header"
+    log = await asyncio.to_thread(log_file.read_text)
+    assert "given up after 2 attempts" in log
+    kept = "".join(each.model_dump_json() for each in await scene.jobs())
+    subscriptions = await scene.backend.subscriptions(scene.product.id)
+    kept += "".join(each.model_dump_json() for each in subscriptions)
+    assert "hunter2" not in log + kept
+
+
+@pytest.mark.usefixtures("fast")
+async def test_a_target_that_cannot_be_set_up_holds_back_no_other(
+    begin: Begin, post_office: StartPostOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "nonsense://hunter2@proxy")
+    office = await post_office()
+    tables = {"email": mail_to(office), "webhook": {"url": "https://example.invalid/"}}
+    scene = await begin(WEBHOOK, EMAIL, max_attempts=2, **tables)
+
+    scene.happens()
+
+    [dead] = await scene.have(1, JobState.DEAD)
+    assert [each.reason for each in dead.failures] == ["failed on our side: ValueError"] * 2
+    await scene.have(1, JobState.DONE)
+    assert len(office.mails) == 1
