@@ -320,7 +320,11 @@ class LocalBackend:
         await self._change(product_id, apply)
 
     async def status(self, product_id: int) -> ConnectionStatus:
-        return await asyncio.to_thread(lambda: self._status(self._store.overview(product_id)))
+        # What pollers ask for most: in this thread, as long as nothing was written since.
+        overview = self._store.overview_at_hand(product_id)
+        if overview is None:
+            overview = await asyncio.to_thread(self._store.overview, product_id)
+        return self._status(overview)
 
     # -- events and actions -------------------------------------------------------------------
 

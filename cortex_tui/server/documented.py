@@ -157,6 +157,20 @@ def documented_routes(backend: Backend, base: str, *, extensions: bool) -> APIRo
             )
         return config.version
 
+    # Routes are tried in their order, and this one is asked for most.
+    @router.get(
+        "/products/{product_id}/mqtt-config/status",
+        summary="Get connection status",
+        response_model=ConnectionStatus,
+        responses={
+            **_ok(connected=examples.CONNECTED, disconnected=examples.DISCONNECTED),
+            **NOT_FOUND,
+            **INVALID,
+        },
+    )
+    async def get_status(product_id: ProductId) -> Response:
+        return documented(await backend.status(product_id))
+
     @router.get(
         "/products/{product_id}/mqtt-config",
         summary="Get full MQTT configuration",
@@ -258,18 +272,5 @@ def documented_routes(backend: Backend, base: str, *, extensions: bool) -> APIRo
     async def reconnect(product_id: ProductId) -> Response:
         await backend.reconnect(product_id)
         return answer(Success(message="Reconnection triggered. Check status in a few seconds."))
-
-    @router.get(
-        "/products/{product_id}/mqtt-config/status",
-        summary="Get connection status",
-        response_model=ConnectionStatus,
-        responses={
-            **_ok(connected=examples.CONNECTED, disconnected=examples.DISCONNECTED),
-            **NOT_FOUND,
-            **INVALID,
-        },
-    )
-    async def get_status(product_id: ProductId) -> Response:
-        return documented(await backend.status(product_id))
 
     return router

@@ -7,6 +7,7 @@ import importlib
 import sys
 
 ROOMS = {
+    "http": "status requests beside a bare FastAPI route, and 1,000 products on the stream",
     "drain": "a QoS 1 backlog, beside a bare paho client",
     "terminal": "first frame, idle line, time to quit, beside a bare Textual app",
 }

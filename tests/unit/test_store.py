@@ -280,3 +280,25 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "cortex.db").write_text("this is no database, it is a text of some length" * 30)
     with pytest.raises(BackendError, match="cannot be used as a database"):
         open_store(tmp_path)
+
+
+def test_an_overview_is_at_hand_until_something_is_written(store: Store) -> None:
+    product = store.create_product(ProductDraft(name="Tyres"))
+    assert store.overview_at_hand(product.id) is None
+    read = store.overview(product.id)
+    assert store.overview_at_hand(product.id) is read
+    with store.writing() as db:
+        # Whoever reads now may see what was before: it is not kept.
+        store.overview(product.id)
+        count(db, {product.id: ProductCount(3, NOW.timestamp())}, {})
+        assert store.overview_at_hand(product.id) is None
+    assert store.overview_at_hand(product.id) is None
+    assert store.overview(product.id).messages_received == 3
+    with pytest.raises(Conflict):
+        store.create_product(ProductDraft(name="Tyres"))
+    store.overview(product.id)
+    assert store.overview_at_hand(product.id) is not None
+    store.delete_product(product.id)
+    with pytest.raises(NotFound):
+        store.overview(product.id)
+    assert store.overview_at_hand(product.id) is None
