@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -17,19 +18,23 @@ from textual.screen import Screen
 from cortex_tui import commands, themes
 from cortex_tui.backend import Backend, BackendError
 from cortex_tui.commands import Scope
-from cortex_tui.models import ProductState
+from cortex_tui.models import Product, ProductChange, ProductState
 from cortex_tui.rates import Rate
 from cortex_tui.screens.base import Commanded, Page
 from cortex_tui.screens.find import (
+    Entry,
     FindDialog,
+    JumpDialog,
     commands_and_products,
+    copy_entries,
+    product_entries,
     target_entries,
     theme_entries,
 )
 from cortex_tui.screens.help import HelpDialog
 from cortex_tui.screens.product import ProductScreen
 from cortex_tui.screens.products import ProductsScreen
-from cortex_tui.settings import Target
+from cortex_tui.settings import Remembered, Target
 from cortex_tui.terminal import TerminalDriver
 from cortex_tui.widgets.inert import Ascii, Inert, speaks_utf8
 from cortex_tui.widgets.text import KEY, MUTED, STRONG, WARN, plain, said
@@ -37,11 +42,17 @@ from cortex_tui.widgets.text import KEY, MUTED, STRONG, WARN, plain, said
 log = logging.getLogger(__name__)
 
 OpenBackend = Callable[[Target], Awaitable[Backend]]
+Undo = Callable[[], Awaitable[object]]
 
 TICK = 1.0
 """Seconds between two looks at the clock: ages, countdowns and rates."""
 
 KEY_NAMES = {"enter": "Enter", "escape": "Esc", "space": "Space", "delete": "Del"}
+
+UNDOABLE = 50
+"""Switchings on or off that can be taken back."""
+LARGEST_COPY = 100_000
+"""Bytes of a text that is copied; many terminals ignore a longer one without a word."""
 
 CLOSING = 2.0
 """Seconds a backend is given to close."""
@@ -65,20 +76,29 @@ class CortexApp(App[None]):
         target: Target,
         *,
         others: Sequence[Target] = (),
-        theme: str = themes.DARK.name,
+        theme: str | None = None,
+        keymap: Mapping[str, str] | None = None,
+        remembered: Remembered | None = None,
         ascii_only: bool | None = None,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
         """Opens `target`, and any of `others` when a person switches to it.
 
-        `ascii_only` none means: where the locale is not UTF-8. `now` is the clock.
+        `theme` none means the one that was chosen last; `keymap` has the keys of commands that a
+        person gave others. `ascii_only` none means: where the locale is not UTF-8. `now` is the
+        clock.
         """
         colourless = "NO_COLOR" in os.environ
         super().__init__(TerminalDriver, ansi_color=True if colourless else None)
         self.animation_level = "none"
         self.register_theme(themes.DARK)
         self.register_theme(themes.LIGHT)
-        self.theme = "ansi-dark" if colourless else theme
+        self.remembered = remembered or Remembered(None)
+        self._theme_is_given = theme is not None
+        wanted = theme or self.remembered.get("theme")
+        if colourless:
+            wanted = "ansi-dark"
+        self.theme = wanted if wanted in self.available_themes else themes.DARK.name
         self.target = target
         self.others = others
         self.now = now
@@ -90,10 +110,12 @@ class CortexApp(App[None]):
         self.states: dict[int, ProductState] = {}
         """The last state of every product."""
         self._rates: dict[int, Rate] = {}
+        self._undo: deque[tuple[str, Undo]] = deque(maxlen=UNDOABLE)
         self._open_backend = open_backend
         self._last_filters: list[LineFilter] = [Inert()]
         if not speaks_utf8() if ascii_only is None else ascii_only:
             self._last_filters.append(Ascii())
+        self.set_keymap(keymap or {})
 
     # -- the backend --------------------------------------------------------------------------
 
@@ -120,8 +142,10 @@ class CortexApp(App[None]):
         self.target = target
         self.states.clear()
         self._rates.clear()
+        self._undo.clear()
         self.open()
-        if isinstance(self.screen, Page):
+        if isinstance(self.screen, ProductsScreen):
+            self.screen.recall()
             self.screen.show_states(None)
 
     def open(self) -> None:
@@ -243,19 +267,117 @@ class CortexApp(App[None]):
         if isinstance(self.screen, Commanded):
             self.push_screen(FindDialog("a command, a product", commands_and_products(self.screen)))
 
+    def do_jump(self) -> None:
+        if isinstance(self.screen, Commanded):
+            self.push_screen(JumpDialog(self.screen))
+
+    def choices(self, command: str) -> list[Entry]:
+        """What `product`, `context` and `theme` can be told to take."""
+        if command == "product":
+            return product_entries(self._commanded)
+        if command == "theme":
+            return theme_entries(sorted(self.available_themes), self._dress)
+        others = [each for each in self.others if each.name != self.target.name]
+        return target_entries(others, lambda target: self.run_worker(self.switch(target)))
+
+    def refusal(self, command: str) -> str | None:
+        """Why a command has nothing to work on."""
+        if command == "context" and not self.choices("context"):
+            return "There is no other context: name them in config.toml."
+        if command == "product" and not self.states:
+            return "There are no products."
+        if command == "undo" and not self._undo:
+            return "Nothing was switched on or off."
+        if command == "copy" and not self._commanded.copyable():
+            return "There is nothing to copy under the cursor."
+        return None
+
+    @property
+    def _commanded(self) -> Commanded[Any]:
+        assert isinstance(self.screen, Commanded)
+        return self.screen
+
+    def do_product(self) -> None:
+        self.push_screen(FindDialog("a product", self.choices("product")))
+
     def do_theme(self) -> None:
-        self.push_screen(FindDialog("a theme", theme_entries(self.available_themes, self._dress)))
+        self.push_screen(FindDialog("a theme", self.choices("theme")))
 
     def do_context(self) -> None:
-        targets = [each for each in self.others if each.name != self.target.name]
-        if not targets:
-            self.notify("There is no other context: name them in config.toml.", title="Context")
-            return
-        entries = target_entries(targets, lambda target: self.run_worker(self.switch(target)))
-        self.push_screen(FindDialog("a context", entries))
+        self.push_screen(FindDialog("a context", self.choices("context")))
+
+    # -- remembering, each context for itself -------------------------------------------------
+
+    def remember(self, name: str, value: object) -> None:
+        """Keep a value until the next run, for the context that is open."""
+        if value != self.recall(name):
+            self.remembered.set(f"{name} {self.target.name}", value)
+
+    def recall(self, name: str) -> Any:
+        """A value that was kept; it may be anything, since it comes from a file."""
+        return self.remembered.get(f"{name} {self.target.name}")
+
+    def recall_order(self, name: str) -> tuple[str, bool]:
+        """The order a table was left in: a column, and whether the other way round."""
+        match self.recall(name):
+            case [str() as key, bool() as reverse]:
+                return key, reverse
+        return "name", False
 
     def _dress(self, theme: str) -> None:
         self.theme = theme
+        self.remembered.set("theme", theme)
+        if self._theme_is_given:
+            self.notify("For this run: another theme is given in config.toml or by --theme.")
+
+    async def do_home(self) -> None:
+        if await self.may_leave():
+            while len(self.screen_stack) > 1:
+                await self.pop_screen()
+
+    def do_copy(self) -> None:
+        texts = self._commanded.copyable()
+        if len(texts) == 1:
+            self._copy(*texts[0])
+        else:
+            self.push_screen(FindDialog("what to copy", copy_entries(texts, self._copy)))
+
+    def _copy(self, what: str, text: str) -> None:
+        size = len(text.encode())
+        if size > LARGEST_COPY:
+            self.notify(
+                f"The {what} has {size:,} bytes: more than {LARGEST_COPY:,}, which terminals drop.",
+                severity="warning",
+            )
+            return
+        self.copy_to_clipboard(text)
+        self.notify(
+            f"Sent to the terminal, which may put it on its clipboard: the {what}, "
+            f"{len(text):,} characters."
+        )
+
+    async def enable(self, product: Product, enabled: bool) -> None:
+        """Enable or disable a product, so that it can be taken back."""
+
+        async def switch(enabled: bool) -> None:
+            if self.backend:
+                await self.backend.update_product(product.id, ProductChange(enabled=enabled))
+
+        await switch(enabled)
+        what = f"{product.name} {'enabled' if enabled else 'disabled'}"
+        self.can_undo(what, lambda: switch(not enabled))
+
+    def can_undo(self, what: str, undo: Undo) -> None:
+        """Tell what was switched, and keep how to take it back."""
+        self._undo.append((what, undo))
+        keys = self._commanded.keys_of_commands().get("app.undo", "")
+        hint = f" {keys.split()[0]} takes it back." if keys else ""
+        self.notify(f"{what}.{hint}")
+
+    async def do_undo(self) -> None:
+        what, undo = self._undo.pop()
+        await undo()
+        self.notify(f"Taken back: {what}.")
 
     async def do_quit(self) -> None:
         if await self.may_leave():

@@ -67,8 +67,17 @@ def _fail_unforeseen() -> NoReturn:
 class Session:
     """What the options before the command name; shared by every command."""
 
-    def __init__(self, settings: "Settings", target: "Target", read_only: bool, theme: str) -> None:
+    def __init__(
+        self,
+        settings: "Settings",
+        target: "Target",
+        *,
+        read_only: bool,
+        theme: str | None,
+        mouse: bool,
+    ) -> None:
         self.settings = settings
+        self.mouse = mouse
         self.target = self._restricted(target, read_only)
         self.others = [self._restricted(each, read_only) for each in settings.targets]
         self.theme = theme
@@ -108,6 +117,7 @@ Examples:
 @click.option("--context", "context_name", help="A context of config.toml. [env: CORTEX_CONTEXT]")
 @click.option("--read-only", is_flag=True, help="Refuse every change.")
 @click.option("--theme", help="Theme of the application, for this run.")
+@click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal.")
 @click.version_option(__version__, prog_name="cortex", message="%(prog)s %(version)s")
 @click.pass_context
 def main(
@@ -119,6 +129,7 @@ def main(
     context_name: str | None,
     read_only: bool,
     theme: str | None,
+    no_mouse: bool,
 ) -> None:
     """See, configure and run event-driven products on MQTT.
 
@@ -128,7 +139,13 @@ def main(
 
     loaded = settings.load(settings.config_file())
     target = opening.choose(loaded, db=db, url=url, context=context_name)
-    ctx.obj = Session(loaded, target, read_only, theme or loaded.theme or "cortex-dark")
+    ctx.obj = Session(
+        loaded,
+        target,
+        read_only=read_only,
+        theme=theme or loaded.theme,
+        mouse=loaded.mouse and not no_mouse,
+    )
     if ctx.invoked_subcommand is None:
         _need_terminal()
         asyncio.run(_run_app(ctx.obj))
@@ -166,7 +183,7 @@ async def _demo(session: Session, rate: float) -> None:
 
             context = Context(read_only=session.target.context.read_only)
             target = Target(f"demo on {running.broker_name}", context)
-            await _show(_app(session, already_open, target))
+            await _show(_app(session, already_open, target), session)
     except demo.BrokerFailed as error:
         fail(str(error))
 
@@ -237,11 +254,11 @@ async def _run_app(session: Session) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, app.exit)
-    await _show(app)
+    await _show(app, session)
 
 
-async def _show(app: "CortexApp") -> None:
-    await app.run_async()
+async def _show(app: "CortexApp", session: Session) -> None:
+    await app.run_async(mouse=session.mouse)
     if app.return_code:
         _fail_unforeseen()
 
@@ -250,9 +267,18 @@ def _app(
     session: Session, open_backend: "OpenBackend", target: "Target", others: Sequence["Target"] = ()
 ) -> "CortexApp":
     from cortex_tui.app import CortexApp
+    from cortex_tui.keymap import keymap
+    from cortex_tui.settings import Remembered
 
     _log_to_file()
-    return CortexApp(open_backend, target, others=others, theme=session.theme)
+    return CortexApp(
+        open_backend,
+        target,
+        others=others,
+        theme=session.theme,
+        keymap=keymap(session.settings.keys),
+        remembered=Remembered.default(),
+    )
 
 
 def _need_terminal() -> None:

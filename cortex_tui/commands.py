@@ -1,4 +1,5 @@
-"""Every command once: bindings, the key line, the palette and the help are made from this table.
+"""Every command once: bindings, the key line, the palette, what `:` knows, the help and the key
+table of the README are made from this table.
 
 A command belongs to a scope, the part of the screen that carries it out in a method
 `do_<command>`. Its id is also what a keymap names to give it other keys.
@@ -31,7 +32,7 @@ class Command:
 
     name: str
     keys: str
-    """Separated by commas; the first is the one that is shown."""
+    """Separated by commas; the first is the one that is shown. Some have none."""
     label: str
     help: str
     scope: Scope
@@ -41,12 +42,32 @@ class Command:
     needs: Capability | None = None
     urgent: bool = False
     """Its keys are taken even from a field that would use them."""
+    also: str = ""
+    """What it is called after `:` instead of its name, separated by commas."""
+    takes: bool = False
+    """After `:` it takes one of the choices that its node has for it: `prod tyres`."""
 
     @property
     def id(self) -> str:
         """What a keymap calls it: `products.open`."""
         return f"{self.scope.name.lower()}.{self.name}"
 
+    @property
+    def aliases(self) -> list[str]:
+        """What it is called after `:`; dialogs have fields, in which a colon is a colon."""
+        if self.scope is Scope.DIALOG:
+            return []
+        return (self.also or self.name).split(",")
+
+
+TOGETHER = (
+    {Scope.OPENING, Scope.APP},
+    {Scope.PRODUCTS, Scope.APP},
+    {Scope.PRODUCT, Scope.CONFIG, Scope.APP},
+    {Scope.PRODUCT, Scope.SUBSCRIPTIONS, Scope.APP},
+    {Scope.DIALOG},
+)
+"""Scopes that are there at the same time: no key and no alias means two things in them."""
 
 _O, _P, _1, _C, _S, _D, _A = Scope
 
@@ -86,20 +107,26 @@ COMMANDS = {
         Command("back", "escape", "Back", "Back to the products", _1, footer=True),
         Command("broker", "1", "Broker", "Go to the Broker tab", _1),
         Command("topics", "2", "Topics", "Go to the Topics tab", _1),
-        Command("subscriptions", "3", "Subscriptions", "Go to the Subscriptions tab", _1),
-        Command("next_tab", "f6", "Next tab", "Go to the next tab, also out of a field", _1),
+        Command(
+            "subscriptions", "3", "Subscriptions", "Go to the Subscriptions tab", _1,
+            also="subs,subscriptions",
+        ),
+        Command(
+            "next_tab", "f6", "Next tab", "Go to the next tab, also out of a field", _1,
+            also="next",
+        ),
         Command(
             "reconnect", "r,f5", "Reconnect", "Connect anew, with what is saved", _1,
             footer=True, changes=True,
         ),
         Command(
             "toggle_product", "d", "On/off", "Enable or disable the product", _1,
-            changes=True, needs=Capability.EDIT_PRODUCTS,
+            changes=True, needs=Capability.EDIT_PRODUCTS, also="toggle-product",
         ),
 
         Command(
             "save", "f2,ctrl+s", "Save", "Save broker and topics; applies at the next reconnect", _C,
-            footer=True, changes=True,
+            footer=True, changes=True, also="w,save",
         ),
         Command(
             "apply", "f3", "Save+connect", "Save broker and topics, and reconnect", _C,
@@ -114,7 +141,7 @@ COMMANDS = {
         ),
         Command(
             "toggle_all", "a", "All", "Switch all that are shown on, or all off", _S,
-            changes=True,
+            changes=True, also="toggle-all",
         ),
         Command("edit", "enter,e", "Edit", "Open the subscription", _S, footer=True),
         Command(
@@ -134,11 +161,28 @@ COMMANDS = {
         Command("close", "escape", "Close", "Close without a change", _D, footer=True),
 
         Command("help", "question_mark,f1", "Help", "What can be done here", _A, footer=True),
-        Command("find", "ctrl+p,colon", "Find", "Find a command or a product by typing", _A),
-        Command("context", "f7", "Context", "Work with another orchestrator", _A),
-        Command("theme", "f9", "Theme", "Choose the colours", _A),
-        Command("quit", "q", "Quit", "Quit; asks where changes are unsaved", _A, footer=True),
-        Command("leave", "ctrl+c,ctrl+q", "Quit now", "Quit at once, without a question", _A, urgent=True),
+        Command("find", "ctrl+p", "Find", "Find a command or a product by typing", _A),
+        Command("jump", "colon", "Jump", "Say a command by its name, as here", _A),
+        Command(
+            "copy", "y,f12", "Copy", "Copy what is under the cursor, to your own clipboard", _A,
+            also="y,copy",
+        ),
+        Command("undo", "u", "Undo", "Take the last switching on or off back", _A),
+        Command(
+            "product", "", "Product", "Go to a product", _A, also="prod,product,p",
+            takes=True,
+        ),
+        Command("home", "", "Products", "Go to the products", _A, also="products,home"),
+        Command(
+            "context", "f7", "Context", "Work with another orchestrator", _A,
+            also="ctx,context", takes=True,
+        ),
+        Command("theme", "f9", "Theme", "Choose the colours", _A, takes=True),
+        Command("quit", "q", "Quit", "Quit; asks where changes are unsaved", _A, footer=True, also="q,quit"),
+        Command(
+            "leave", "ctrl+c,ctrl+q", "Quit now", "Quit at once, without a question", _A,
+            urgent=True, also="q!,leave",
+        ),
     )
 }  # fmt: skip
 
@@ -150,7 +194,7 @@ def of(*scopes: Scope) -> Iterator[Command]:
 
 def bindings(*scopes: Scope) -> list[Binding]:
     """The bindings of some scopes."""
-    return [binding(command) for command in of(*scopes)]
+    return [binding(command) for command in of(*scopes) if command.keys]
 
 
 def binding(command: Command) -> Binding:

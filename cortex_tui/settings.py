@@ -8,6 +8,7 @@ import json
 import os
 import tempfile
 import tomllib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -68,6 +69,10 @@ class Settings(Section):
     """Everything in `config.toml`."""
 
     theme: str | None = None
+    mouse: bool = True
+    """Off leaves the mouse to the terminal, for its own marking and copying."""
+    keys: dict[str, str] = Field(default_factory=dict)
+    """Other keys for commands, by their ids; see `keymap`."""
     default_context: str = LOCAL
     durability: Literal["full", "normal"] = "full"
     """`normal` is faster; a power cut may then undo the last events."""
@@ -160,12 +165,13 @@ def environment_token() -> SecretStr | None:
 class Remembered:
     """What the program remembers between runs: small, and never worth an error to lose."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
+        """What is remembered in `path`; with none, until the program ends."""
         self._path = path
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            values = {}
+        values: object = {}
+        if path is not None:
+            with suppress(OSError, ValueError):
+                values = json.loads(path.read_text(encoding="utf-8"))
         self._values: dict[str, Any] = values if isinstance(values, dict) else {}
 
     @classmethod
@@ -178,6 +184,8 @@ class Remembered:
     def set(self, name: str, value: Any) -> None:
         """Keep `value`, which is plain JSON; written at once, whole or not at all."""
         self._values[name] = value
+        if self._path is None:
+            return
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with tempfile.NamedTemporaryFile(

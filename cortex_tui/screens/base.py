@@ -9,6 +9,7 @@ from textual.content import Content
 from textual.css.query import QueryError
 from textual.dom import DOMError, DOMNode
 from textual.screen import ModalScreen, Screen
+from textual.widgets import Input, TextArea
 
 from cortex_tui.backend import Backend, BackendError
 from cortex_tui.commands import COMMANDS, Command, Scope, binding, bindings
@@ -16,6 +17,7 @@ from cortex_tui.widgets.text import DISABLED, EMPHASES, KEY, MUTED
 
 if TYPE_CHECKING:
     from cortex_tui.app import CortexApp
+    from cortex_tui.screens.find import Entry
 
 Result = TypeVar("Result")
 
@@ -27,7 +29,8 @@ class Commanded(Screen[Result], Generic[Result]):
 
     The node of a scope has a method `do_<command>` for each of its commands, and may have
     `refusal(command)`, which says why one cannot be carried out now. A method that is a coroutine
-    runs as a worker; a `BackendError` out of it is told to the person.
+    runs as a worker; a `BackendError` out of it is told to the person. A node may also have
+    `copies()`, which gives the texts that can be copied from it, each by what it is.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {emphasis[1:] for emphasis in EMPHASES}
@@ -63,6 +66,23 @@ class Commanded(Screen[Result], Generic[Result]):
             return f"This orchestrator does not {command.needs.value}."
         refusal = getattr(self._node(command), "refusal", None)
         return refusal(command.name) if refusal else None
+
+    def choices(self, command: Command) -> "list[Entry]":
+        """What a command can be told to take."""
+        entries: list[Entry] = getattr(self._node(command), "choices")(command.name)  # noqa: B009
+        return entries
+
+    def copyable(self) -> list[tuple[str, str]]:
+        """What can be copied now, each by what it is: the value of a field, else what the cursor
+        is on. A password is not copied."""
+        field = self.focused
+        if isinstance(field, TextArea):
+            marked = field.selected_text
+            return [("selection", marked)] if marked else [("text", field.text)]
+        if isinstance(field, Input):
+            return [] if field.password else [("value", field.value)]
+        nodes = [node for node in self.scopes.values() if hasattr(node, "copies")]
+        return [pair for node in nodes for pair in node.copies()]
 
     def key_line(self) -> Content:
         """The keys to press now, at most six; those of refused commands are greyed."""
@@ -183,4 +203,5 @@ class Dialog(Commanded[Result], ModalScreen[Result], Generic[Result]):
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings(Scope.DIALOG),
         binding(COMMANDS["app.help"]),
+        binding(COMMANDS["app.copy"]),
     ]

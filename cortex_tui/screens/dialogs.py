@@ -65,6 +65,10 @@ class Question(Dialog[Answer | None], Generic[Answer]):
     def scopes(self) -> Mapping[Scope, DOMNode]:
         return {Scope.DIALOG: self}
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        # The keys are those of the answers.
+        return parameters != ("app.copy",) and super().check_action(action, parameters)
+
     def on_key(self, event: events.Key) -> None:
         if event.key in ("left", "right"):
             self.focus_next() if event.key == "right" else self.focus_previous()

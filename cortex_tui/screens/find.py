@@ -1,31 +1,32 @@
 """Finding by typing: commands and products, themes, whatever is a list of things to do."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.dom import DOMNode
-from textual.widgets import Input
+from textual.widgets import Input, Label
 
-from cortex_tui.commands import Scope
+from cortex_tui.commands import Command, Scope
 from cortex_tui.models import ProductState
 from cortex_tui.screens.base import Commanded, Dialog
 from cortex_tui.settings import Context, Target
 from cortex_tui.widgets.line_input import LineInput
 from cortex_tui.widgets.state import state_mark
 from cortex_tui.widgets.table import Column, Table
-from cortex_tui.widgets.text import DISABLED, KEY, MUTED, WARN, said
+from cortex_tui.widgets.text import DISABLED, KEY, MUTED, WARN, plain, said
 
 
 @dataclass(frozen=True)
 class Entry:
     """Something that can be found, and what happens when it is chosen."""
 
-    order: int
     title: str
     about: Content
     keys: str
@@ -33,42 +34,65 @@ class Entry:
     greyed: bool = False
 
 
+Numbered = tuple[int, Entry]
+
+TYPED = ("app.find", "app.jump")
+"""Ways to say what to do; where one of them is open, they are not to be found."""
+
+
 class FindDialog(Dialog[None]):
     """A field and the entries that have every word of it; Enter chooses."""
+
+    prompt = "/"
 
     def __init__(self, placeholder: str, entries: Iterable[Entry]) -> None:
         super().__init__()
         self._placeholder = placeholder
         self._entries = list(entries)
-        self._table: Table[Entry] = Table(
+        self._table: Table[Numbered] = Table(
             [
-                Column("title", "", _title, 24, grow=1, sort=lambda entry: entry.order),
+                Column("title", "", _title, 24, grow=1, sort=lambda row: row[0]),
                 Column("about", "", _about, 40, grow=2),
-                Column("keys", "", lambda entry: Content.styled(entry.keys, KEY), 8, rank=1),
+                Column("keys", "", lambda row: Content.styled(row[1].keys, KEY), 8, rank=1),
             ],
-            key=lambda entry: entry.order,
-            text=lambda entry: f"{entry.title} {entry.about.plain}",
+            key=lambda row: row[0],
+            text=lambda row: row[1].title,
             sort="title",
             header=False,
         )
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -find"):
-            yield LineInput(placeholder=self._placeholder)
+            with Horizontal(classes="prompt"):
+                yield Label(Content.styled(f"{self.prompt} ", KEY))
+                yield LineInput(placeholder=self._placeholder)
             yield self._table
 
     def on_mount(self) -> None:
         self._table.can_focus = False
-        self._table.replace(self._entries)
+        self._show("")
 
     @property
     def scopes(self) -> Mapping[Scope, DOMNode]:
         return {Scope.DIALOG: self}
 
+    def found(self, text: str) -> Sequence[Entry]:
+        """The entries that have every word of `text`."""
+        words = text.casefold().split()
+        return [
+            entry
+            for entry in self._entries
+            if all(word in f"{entry.title} {entry.about.plain}".casefold() for word in words)
+        ]
+
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
-        self._table.filter = event.value
+        self._show(event.value)
+
+    def _show(self, text: str) -> None:
+        self._table.replace(enumerate(self.found(text)))
         self._table.action_end(False)
+        self._table.refresh()
 
     def on_key(self, event: events.Key) -> None:
         """Up and down move in the list while the field has the focus."""
@@ -79,40 +103,116 @@ class FindDialog(Dialog[None]):
 
     @on(Input.Submitted)
     @on(Table.Chosen)
-    def _choose(self) -> None:
-        if entry := self._table.selected:
+    def _chosen(self) -> None:
+        self.choose()
+
+    def choose(self) -> None:
+        """Close, and do what is under the cursor."""
+        if row := self._table.selected:
             self.dismiss()
-            self.app.call_later(entry.run)
+            self.app.call_later(row[1].run)
 
     def do_close(self) -> None:
         self.dismiss()
 
 
+class JumpDialog(FindDialog):
+    """What is said after `:`, a command by its name, some with what they are to take."""
+
+    prompt = ":"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("tab", "complete", "Complete", show=False)]
+
+    def __init__(self, page: Commanded[object]) -> None:
+        self._commands = {
+            alias: command
+            for command in page.available()
+            if command.id not in TYPED
+            for alias in command.aliases
+        }
+        self._page = page
+        super().__init__("prod tyres, ctx staging, theme nord, …", self._verbs())
+
+    def _verbs(self) -> list[Entry]:
+        keys = self._page.keys_of_commands()
+        entries = []
+        for command in dict.fromkeys(self._commands.values()):
+            shown = keys.get(command.id, "")
+            greyed = self._page.why_not(command) is not None
+            names = "  ".join(command.aliases) + (" …" if command.takes else "")
+            about = Content.styled(command.help, MUTED)
+            run = partial(self._page.action_command, command.id)
+            entries.append(Entry(names, about, shown, run, greyed))
+        return entries
+
+    def found(self, text: str) -> Sequence[Entry]:
+        verb, _, rest = text.lstrip(" :").partition(" ")
+        command = self._commands.get(verb)
+        if command and command.takes and text.lstrip(" :") != verb:
+            return ranked(self._page.choices(command), rest.strip())
+        return sorted(
+            (entry for entry in self._entries if _begins(entry, verb.strip())),
+            key=lambda entry: verb not in entry.title.split(),
+        )
+
+    def choose(self) -> None:
+        text = self.query_one(Input).value
+        if self._table.selected:
+            super().choose()
+        else:
+            self.cortex.notify(
+                f"There is nothing called “{plain(text, 60)}” here.", severity="warning"
+            )
+
+    def action_complete(self) -> None:
+        """Write out what is under the cursor."""
+        field, row = self.query_one(Input), self._table.selected
+        if row is None:
+            return
+        verb, space, _ = field.value.partition(" ")
+        name = row[1].title.split("  ")[0]
+        field.value = f"{verb} {name}" if space else f"{name.removesuffix(' …')} "
+        field.action_end()
+
+
+def ranked(entries: Iterable[Entry], text: str) -> list[Entry]:
+    """The entries with every word of `text` in their titles: those that are it, then those that
+    begin with it, then the others."""
+    text = text.casefold()
+
+    def rank(title: str) -> int:
+        return 0 if title == text else 1 if title.startswith(text) else 2
+
+    found = [e for e in entries if all(word in e.title.casefold() for word in text.split())]
+    return sorted(found, key=lambda entry: rank(entry.title.casefold()))
+
+
 def commands_and_products(page: Commanded[object]) -> list[Entry]:
     """Every command that `page` has, then every product."""
-    keys = page.keys_of_commands()
-    entries = [
-        Entry(
-            order,
-            f"{command.label} · {command.scope.value}",
-            Content.styled(command.help, MUTED),
-            keys.get(command.id, ""),
-            partial(page.action_command, command.id),
-            greyed=page.why_not(command) is not None,
-        )
-        for order, command in enumerate(page.available())
-        if command.name != "find"
+    return [
+        *(_command(page, command) for command in page.available() if command.id not in TYPED),
+        *product_entries(page),
     ]
+
+
+def _command(page: Commanded[object], command: Command) -> Entry:
+    return Entry(
+        f"{command.label} · {command.scope.value}",
+        Content.styled(command.help, MUTED),
+        page.keys_of_commands().get(command.id, ""),
+        partial(page.action_command, command.id),
+        greyed=page.why_not(command) is not None,
+    )
+
+
+def product_entries(page: Commanded[object]) -> list[Entry]:
+    """Every product, by name."""
     states = sorted(page.cortex.states.values(), key=lambda state: state.product.name.casefold())
-    return entries + [
-        _product(page, state, order) for order, state in enumerate(states, len(entries) + 1)
-    ]
+    return [_product(page, state) for state in states]
 
 
-def _product(page: Commanded[object], state: ProductState, order: int) -> Entry:
+def _product(page: Commanded[object], state: ProductState) -> Entry:
     app, product = page.cortex, state.product
     return Entry(
-        order,
         f"{product.name} · {product.id}",
         state_mark(state),
         "",
@@ -122,16 +222,21 @@ def _product(page: Commanded[object], state: ProductState, order: int) -> Entry:
 
 def theme_entries(names: Iterable[str], choose: Callable[[str], None]) -> list[Entry]:
     """Every theme."""
-    return [
-        Entry(order, name, Content(), "", partial(choose, name)) for order, name in enumerate(names)
-    ]
+    return [Entry(name, Content(), "", partial(choose, name)) for name in names]
+
+
+def copy_entries(
+    texts: Iterable[tuple[str, str]], copy: Callable[[str, str], object]
+) -> list[Entry]:
+    """Every text that can be copied, by what it is."""
+    return [Entry(what, said(text, MUTED), "", partial(copy, what, text)) for what, text in texts]
 
 
 def target_entries(targets: Iterable[Target], choose: Callable[[Target], object]) -> list[Entry]:
     """Every context, with where it is."""
     return [
-        Entry(order, target.name, _whereabouts(target.context), "", partial(choose, target))
-        for order, target in enumerate(targets)
+        Entry(target.name, _whereabouts(target.context), "", partial(choose, target))
+        for target in targets
     ]
 
 
@@ -140,9 +245,13 @@ def _whereabouts(context: Context) -> Content:
     return Content.assemble(where, ("  read-only", WARN)) if context.read_only else where
 
 
-def _title(entry: Entry) -> Content:
-    return said(entry.title, DISABLED if entry.greyed else "")
+def _begins(entry: Entry, text: str) -> bool:
+    return any(name.startswith(text) for name in entry.title.split("  "))
 
 
-def _about(entry: Entry) -> Content:
-    return entry.about.stylize(DISABLED) if entry.greyed else entry.about
+def _title(row: Numbered) -> Content:
+    return said(row[1].title, DISABLED if row[1].greyed else "")
+
+
+def _about(row: Numbered) -> Content:
+    return row[1].about.stylize(DISABLED) if row[1].greyed else row[1].about

@@ -13,9 +13,10 @@ from textual.reactive import var
 
 from cortex_tui.backend import NotFound
 from cortex_tui.commands import Scope, bindings
-from cortex_tui.models import ConnectionState, ProductChange, ProductState
+from cortex_tui.models import ConnectionState, ProductState
 from cortex_tui.screens.base import Page
 from cortex_tui.screens.config import ConfigPane
+from cortex_tui.screens.copying import Copies, of_product
 from cortex_tui.screens.dialogs import Option, Question
 from cortex_tui.screens.subscriptions import SubscriptionsPane
 from cortex_tui.widgets.bars import Bar, KeyBar
@@ -63,6 +64,7 @@ class ProductScreen(Page):
 
     def on_mount(self) -> None:
         self.query_one(Notice).say("Reading the configuration…")
+        self.cortex.remember("product", self.product_id)
         self._show_tab()
         self.begin(self._load())
 
@@ -228,8 +230,11 @@ class ProductScreen(Page):
 
     async def do_toggle_product(self) -> None:
         if state := self._state:
-            change = ProductChange(enabled=not state.product.enabled)
-            await self.backend.update_product(self.product_id, change)
+            await self.cortex.enable(state.product, not state.product.enabled)
+
+    def copies(self) -> Copies:
+        """What can be copied of the product."""
+        return of_product(self._state) if self._state else []
 
 
 def _marked(label: str, dirty: bool) -> Content:

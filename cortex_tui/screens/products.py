@@ -15,6 +15,7 @@ from cortex_tui.commands import Scope, bindings
 from cortex_tui.models import ConnectionState, Product, ProductChange, ProductDraft, ProductState
 from cortex_tui.screens.base import Page
 from cortex_tui.screens.columns import product_columns
+from cortex_tui.screens.copying import Copies, of_product
 from cortex_tui.screens.dialogs import deletion
 from cortex_tui.screens.editors import ProductId, product_editor, product_id_dialog
 from cortex_tui.screens.product import ProductScreen
@@ -65,6 +66,24 @@ class ProductsScreen(Page):
         yield self._listing
         yield Lines(id="detail")
         yield KeyBar(self.key_line)
+
+    def on_mount(self) -> None:
+        self.recall()
+
+    def recall(self) -> None:
+        """Take up the order, the filter and the product where they were left."""
+        app, last = self.cortex, self.cortex.recall("product")
+        order = app.recall_order("products order")
+        self._table.order_by(*order)
+        self._listing.filter_by(app.recall("products filter"))
+        # With what is wrong first, the top is the place to begin.
+        self._awaited = last if order[0] != "state" and isinstance(last, int) else None
+
+    @on(Table.Ordered)
+    @on(Listing.Filtered)
+    def _remember(self) -> None:
+        self.cortex.remember("products order", list(self._table.order))
+        self.cortex.remember("products filter", self._table.filter)
 
     @property
     def scopes(self) -> Mapping[Scope, DOMNode]:
@@ -199,6 +218,11 @@ class ProductsScreen(Page):
             return f"There is nothing to reconnect: the product is {state.state.value}."
         return None
 
+    def copies(self) -> Copies:
+        """What can be copied of the product under the cursor."""
+        state = self._table.selected
+        return of_product(state) if state else []
+
     @property
     def _keeps_ids(self) -> bool:
         return Capability.LIST_PRODUCTS not in self.backend.capabilities and isinstance(
@@ -236,7 +260,7 @@ class ProductsScreen(Page):
 
     async def do_toggle(self) -> None:
         product = self._selected
-        await self.backend.update_product(product.id, ProductChange(enabled=not product.enabled))
+        await self.cortex.enable(product, not product.enabled)
 
     async def do_delete(self) -> None:
         product = self._selected

@@ -10,6 +10,7 @@ from textual.message import Message
 from cortex_tui.backend import BackendError
 from cortex_tui.models import Subscription, SubscriptionChange, SubscriptionDraft, TopicsConfig
 from cortex_tui.screens.base import Pane
+from cortex_tui.screens.copying import Copies, of_subscription
 from cortex_tui.screens.dialogs import deletion
 from cortex_tui.screens.editors import SubscriptionEditor
 from cortex_tui.widgets.listing import Listing
@@ -41,6 +42,20 @@ class SubscriptionsPane(Pane):
 
     def compose(self) -> ComposeResult:
         yield self.listing
+
+    def on_mount(self) -> None:
+        self.listing.table.order_by(*self.cortex.recall_order("subscriptions order"))
+        self.listing.filter_by(self.cortex.recall(self._filter_name))
+
+    @property
+    def _filter_name(self) -> str:
+        return f"subscriptions filter {self._product_id}"
+
+    @on(Table.Ordered)
+    @on(Listing.Filtered)
+    def _remember(self) -> None:
+        self.cortex.remember("subscriptions order", list(self.listing.table.order))
+        self.cortex.remember(self._filter_name, self.listing.table.filter)
 
     @property
     def rows(self) -> list[Subscription]:
@@ -124,22 +139,46 @@ class SubscriptionsPane(Pane):
         return row
 
     async def do_toggle(self) -> None:
-        await self._switch(self._selected, not self._selected.enabled)
+        row = self._selected
+        if await self._switch(row, not row.enabled):
+            self._can_undo(f"{row.name} switched {_word(not row.enabled)}", [row])
 
     async def do_toggle_all(self) -> None:
         shown = self.listing.table.shown
         enabled = not all(row.enabled for row in shown)
-        for row in shown:
-            if row.enabled is not enabled:
-                await self._switch(row, enabled)
+        others = [row for row in shown if row.enabled is not enabled]
+        switched = [row for row in others if await self._switch(row, enabled)]
+        if switched:
+            what = f"{len(switched)} subscriptions" if len(switched) > 1 else switched[0].name
+            self._can_undo(f"{what} switched {_word(enabled)}", switched)
 
-    async def _switch(self, row: Subscription, enabled: bool) -> None:
-        """Show the row switched at once, then ask the backend; roll back if it refuses."""
+    def _can_undo(self, what: str, rows: Sequence[Subscription]) -> None:
+        """`rows` are as they were before they were switched."""
+        backend = self.backend
+
+        async def undo() -> None:
+            for row in rows:
+                if self.is_attached and (now := self.listing.table.rows.get(row.id)):
+                    await self._switch(now, row.enabled)
+                else:
+                    change = SubscriptionChange(enabled=row.enabled)
+                    await backend.update_subscription(self._product_id, row.id, change)
+
+        self.cortex.can_undo(what, undo)
+
+    def copies(self) -> Copies:
+        """What can be copied of the subscription under the cursor."""
+        row = self.listing.table.selected
+        return of_subscription(row) if row else []
+
+    async def _switch(self, row: Subscription, enabled: bool) -> bool:
+        """Show the row switched at once, then ask the backend; roll back if it refuses. Whether it
+        is switched now by this."""
         under_way = row.id in self._wanted
         self._wanted[row.id] = enabled
         self._put(row.model_copy(update={"enabled": enabled}))
         if under_way:
-            return  # whoever asks the backend goes on until it is as wanted
+            return False  # whoever asks the backend goes on until it is as wanted
         stored = row
         try:
             while stored.enabled is not self._wanted[row.id]:
@@ -153,6 +192,7 @@ class SubscriptionsPane(Pane):
         finally:
             del self._wanted[row.id]
             self._put(stored)
+        return stored.enabled is enabled
 
     @on(Table.Chosen)
     async def do_edit(self) -> None:

@@ -42,6 +42,9 @@ class FilterInput(LineInput):
 class Listing(Vertical, Generic[Row]):
     """A `Table` under a filter that is hidden while nothing is filtered."""
 
+    class Filtered(Message):
+        """The filter is as the person wants it."""
+
     def __init__(self, table: Table[Row], *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.table = table
@@ -85,6 +88,13 @@ class Listing(Vertical, Generic[Row]):
         self._field.value = ""
         self._done()
 
+    def filter_by(self, text: object) -> None:
+        """Filter by `text` without going to the field; by nothing where it is no text."""
+        text = text if isinstance(text, str) else ""
+        self._field.value = self.table.filter = text
+        self.query_one("#filter").display = bool(text)
+        self._count()
+
     def put(self, rows: Iterable[Row], gone: Iterable[object] = ()) -> None:
         """As `Table.put`."""
         self.table.put(rows, gone)
@@ -106,6 +116,7 @@ class Listing(Vertical, Generic[Row]):
         if not self.table.filter and not self._field.value:
             self.query_one("#filter").display = False
         self.screen.set_focus(self.table)
+        self.post_message(self.Filtered())
 
     def _count(self) -> None:
         shown, total = len(self.table.shown), len(self.table.rows)

@@ -6,8 +6,9 @@ import pytest
 from textual.pilot import Pilot
 
 from cortex_tui.app import CortexApp
-from cortex_tui.commands import COMMANDS, Scope, of
+from cortex_tui.commands import COMMANDS, TOGETHER, Scope, of
 from cortex_tui.demo.broker import Broker
+from cortex_tui.keymap import keymap
 from cortex_tui.models import ConnectionState, ProductDraft, SubscriptionDraft
 from cortex_tui.screens.config import ConfigPane
 from cortex_tui.screens.dialogs import FormDialog
@@ -22,14 +23,6 @@ from tests.waiting import until
 
 EATEN = {f"ctrl+{key}" for key in "himjsb"} | {"ctrl+left_square_bracket"}
 """Keys that terminals and multiplexers keep or turn into others."""
-
-TOGETHER = [
-    {Scope.OPENING, Scope.APP},
-    {Scope.PRODUCTS, Scope.APP},
-    {Scope.PRODUCT, Scope.CONFIG, Scope.APP},
-    {Scope.PRODUCT, Scope.SUBSCRIPTIONS, Scope.APP},
-]
-"""Scopes whose keys work at the same time."""
 
 
 @pytest.mark.parametrize(
@@ -51,8 +44,14 @@ def test_every_command_is_carried_out_by_somebody(scope: Scope, nodes: list[type
 
 @pytest.mark.parametrize("scopes", TOGETHER)
 def test_no_key_means_two_things_at_once(scopes: set[Scope]) -> None:
-    keys = Counter(key for command in of(*scopes) for key in command.keys.split(","))
+    keys = Counter(key for command in of(*scopes) for key in command.keys.split(",") if key)
     assert [key for key, count in keys.items() if count > 1] == []
+
+
+@pytest.mark.parametrize("scopes", TOGETHER)
+def test_no_alias_means_two_things_at_once(scopes: set[Scope]) -> None:
+    aliases = Counter(alias for command in of(*scopes) for alias in command.aliases)
+    assert [alias for alias, count in aliases.items() if count > 1] == []
 
 
 @pytest.mark.parametrize("scopes", TOGETHER)
@@ -137,7 +136,7 @@ async def test_products_and_commands_are_found_by_typing(
         await person.type("pets")
         await person.press("enter")
         await person.sees("cortex › Pets")
-        await person.press("colon")
+        await person.press("ctrl+p")
         await person.type("topics tab")
         await person.sees("▸ Topics")
         await person.press("enter")
@@ -166,7 +165,7 @@ async def test_going_to_another_product_asks_for_what_is_unsaved(embedded: Orche
 async def test_a_keymap_gives_a_command_another_key(embedded: Orchestrator) -> None:
     async with before(embedded.open) as person:
         await person.sees("No products yet")
-        person.app.set_keymap({"products.new": "c"})
+        person.app.set_keymap(keymap({"products.new": "c"}))
         await person.press("n")
         await person.sees("No products yet")
         await person.press("c")

@@ -1,36 +1,61 @@
-"""The README says what the program does now.
+"""The README and docs/keys.md say what the program does now.
 
-`python -m tests.unit.test_readme` writes its table of keys anew.
+`python -m tests.unit.test_readme` writes their tables of keys anew.
 """
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
-from cortex_tui.commands import COMMANDS, Scope
+import pytest
+
+from cortex_tui.commands import COMMANDS, Command, Scope
 
 ROOT = Path(__file__).parents[2]
 KEYS = re.compile(r"(<!-- keys: [^\n]*-->\n).*(<!-- /keys -->)", re.DOTALL)
-SHOWN = {"slash": "/", "question_mark": "?", "escape": "esc"}
+COMMAND_IDS = re.compile(r"(<!-- commands: [^\n]*-->\n).*(<!-- /commands -->)", re.DOTALL)
+SHOWN = {"slash": "/", "question_mark": "?", "escape": "esc", "colon": ":"}
 
 
 def key_table() -> str:
-    lines = ["", "| where | key | does |", "|---|---|---|"]
+    lines = ["", "| where | key | `:` | does |", "|---|---|---|---|"]
     for scope in Scope:
         for command in COMMANDS.values():
             if command.scope is scope:
-                keys = " or ".join(f"`{SHOWN.get(k, k)}`" for k in command.keys.split(","))
-                lines.append(f"| {scope} | {keys} | {command.help} |")
+                keys = _keys(command)
+                aliases = " ".join(f"`{alias}`" for alias in command.aliases)
+                lines.append(f"| {scope} | {keys} | {aliases} | {command.help} |")
     return "\n".join([*lines, "", ""])
 
 
-def with_keys(readme: str) -> str:
-    return KEYS.sub(lambda found: found[1] + key_table() + found[2], readme)
+def id_table() -> str:
+    lines = ["", "| id | key | does |", "|---|---|---|"]
+    for command in COMMANDS.values():
+        lines.append(f"| `{command.id}` | {_keys(command)} | {command.help} |")
+    return "\n".join([*lines, "", ""])
 
 
-def test_the_keys_are_those_of_the_command_table() -> None:
-    readme = (ROOT / "README.md").read_text()
-    assert KEYS.search(readme)
-    assert with_keys(readme) == readme
+def _keys(command: Command) -> str:
+    return " or ".join(f"`{SHOWN.get(key, key)}`" for key in command.keys.split(",") if key)
+
+
+PAGES = (
+    (ROOT / "README.md", KEYS, key_table),
+    (ROOT / "docs" / "keys.md", COMMAND_IDS, id_table),
+)
+
+
+def with_keys(page: str, place: re.Pattern[str], table: Callable[[], str]) -> str:
+    return place.sub(lambda found: found[1] + table() + found[2], page)
+
+
+@pytest.mark.parametrize(("path", "place", "table"), PAGES)
+def test_the_keys_are_those_of_the_command_table(
+    path: Path, place: re.Pattern[str], table: Callable[[], str]
+) -> None:
+    page = path.read_text()
+    assert place.search(page)
+    assert with_keys(page, place, table) == page
 
 
 def test_every_link_leads_somewhere() -> None:
@@ -41,5 +66,5 @@ def test_every_link_leads_somewhere() -> None:
 
 
 if __name__ == "__main__":
-    page = ROOT / "README.md"
-    page.write_text(with_keys(page.read_text()))
+    for path, place, table in PAGES:
+        path.write_text(with_keys(path.read_text(), place, table))
