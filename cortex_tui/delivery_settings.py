@@ -5,7 +5,6 @@ e-mails nobody. docs/actions.md shows each table.
 """
 
 import base64
-import binascii
 import re
 from email.headerregistry import Address
 from pathlib import Path
@@ -91,7 +90,7 @@ def signing_key(secret: SecretStr) -> bytes:
         return text.encode()
     try:
         return base64.b64decode(text.removeprefix(BASE64_SECRET), validate=True)
-    except binascii.Error:
+    except ValueError:
         raise ValueError(f"secret starts with {BASE64_SECRET} but is not base64") from None
 
 
@@ -146,4 +145,4 @@ class DeliverySettings(Section):
     templates: Path | None = None
     """The folder of the e-mail templates; none is `templates` beside `config.toml`."""
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 12
-    """Attempts before an action is given up. With the waits between, 12 take about an hour."""
+    """Attempts before an action is given up; with the waits between, 12 take about 25 minutes."""

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cortex_tui.backend import Backend
+from cortex_tui.events import JobState
 from cortex_tui.models import ConnectionState
 from cortex_tui.server import examples
 from cortex_tui.server.live import Live
@@ -41,16 +42,32 @@ class ProductMetrics(Collector):
         received = CounterMetricFamily(
             "cortex_messages_received", "Messages received.", labels=["product"]
         )
+        unreadable = CounterMetricFamily(
+            "cortex_messages_unreadable", "Of those, the ones that are no JSON.", labels=["product"]
+        )
+        dropped = CounterMetricFamily(
+            "cortex_messages_dropped",
+            "Messages of QoS 0 that came while too many actions waited.",
+            labels=["product"],
+        )
+        actions = GaugeMetricFamily(
+            "cortex_actions", "Actions that wait or are dead.", labels=["product", "state"]
+        )
         filters = GaugeMetricFamily(
             "cortex_subscribed_topics", "Topic filters granted by the broker.", labels=["product"]
         )
         for product_id, state in states.items():
+            product = str(product_id)
+            actions.add_metric([product, JobState.PENDING], state.actions_pending)
+            actions.add_metric([product, JobState.DEAD], state.actions_dead)
             if state.status is not None:
-                received.add_metric([str(product_id)], state.status.messages_received)
-                filters.add_metric([str(product_id)], state.status.subscribed_topics_count)
+                received.add_metric([product], state.status.messages_received)
+                unreadable.add_metric([product], state.status.messages_unreadable)
+                dropped.add_metric([product], state.status.messages_dropped)
+                filters.add_metric([product], state.status.subscribed_topics_count)
         streams = GaugeMetricFamily("cortex_streams", "Clients reading the status stream.")
         streams.add_metric([], self._live.readers)
-        yield from (count, received, filters, streams)
+        yield from (count, received, unreadable, dropped, actions, filters, streams)
 
 
 class Observe:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
@@ -28,6 +29,7 @@ from cortex_tui.events import Job, JobChoice, JobState
 from cortex_tui.local import retries
 from cortex_tui.local.backend import LocalBackend
 from cortex_tui.models import Action, ConnectionState, Product, SubscriptionDraft
+from cortex_tui.server import create_app, serving
 from tests.brokers import publish
 from tests.certificates import Authority
 from tests.counterparts import (
@@ -944,3 +946,29 @@ async def test_a_target_that_cannot_be_set_up_holds_back_no_other(
     assert [each.reason for each in dead.failures] == ["failed on our side: ValueError"] * 2
     await scene.have(1, JobState.DONE)
     assert len(office.mails) == 1
+
+
+async def test_metrics_tell_what_waits_and_what_is_dead(begin: Begin, web: StartWeb) -> None:
+    target = web(lambda _: Answer(503))
+    scene = await begin(WEBHOOK, {"type": "send_fax"}, webhook={"url": target.url})
+    scene.happens()
+    publish(scene.broker, TOPIC, "no JSON")
+    await until(lambda: failed_once(scene))
+
+    async with serving(create_app(scene.backend), port=0) as url, httpx.AsyncClient() as client:
+
+        async def lines() -> set[str]:
+            return set((await client.get(f"{url}/metrics")).text.splitlines())
+
+        expected = {
+            'cortex_actions{product="1",state="pending"} 1.0',
+            'cortex_actions{product="1",state="dead"} 1.0',
+            'cortex_messages_received_total{product="1"} 2.0',
+            'cortex_messages_unreadable_total{product="1"} 1.0',
+            'cortex_messages_dropped_total{product="1"} 0.0',
+        }
+
+        async def told() -> bool:
+            return expected <= await lines()
+
+        await until(told)

@@ -66,6 +66,7 @@ def test_nothing_is_configured_by_itself() -> None:
         ("webhook", {"headers": {"X": "a\r\nhunter2: b"}}, "beyond printable ASCII"),
         ("webhook", {"secret": ""}, "secret is empty"),
         ("webhook", {"secret": "whsec_hunter2!"}, "is not base64"),
+        ("webhook", {"secret": "whsec_hünter2"}, "is not base64"),
         ("webhook", {"timeout": 0}, "greater than 0"),
     ],
 )
