@@ -4,7 +4,7 @@ The documented ones are those of the API reference; the others speak in the same
 """
 
 from cortex_tui.events import Event, Job
-from cortex_tui.models import Model, Product, ProductState, Subscription
+from cortex_tui.models import ConfigVersion, Model, Product, ProductState, Subscription
 
 
 class Success(Model):
@@ -52,6 +52,12 @@ class States(Model):
     """Extension: one event of the status stream; null is a product that is gone."""
 
     states: dict[int, ProductState | None]
+
+
+class ConfigHistory(Model):
+    """Extension: the versions of a configuration, newest first."""
+
+    versions: tuple[ConfigVersion, ...]
 
 
 class EventList(Model):

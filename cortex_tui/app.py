@@ -369,6 +369,8 @@ class CortexApp(App[None]):
 
     def can_undo(self, what: str, undo: Undo) -> None:
         """Tell what was switched, and keep how to take it back."""
+        if not self.screen_stack:
+            return  # the person has quit meanwhile
         self._undo.append((what, undo))
         keys = self._commanded.keys_of_commands().get("app.undo", "")
         hint = f" {keys.split()[0]} takes it back." if keys else ""

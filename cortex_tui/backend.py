@@ -24,6 +24,7 @@ from cortex_tui.models import (
     ConfigDocument,
     ConfigDraft,
     ConfigSaved,
+    ConfigVersion,
     ConnectionStatus,
     ConnectionTest,
     ConnectionTestResult,
@@ -51,6 +52,7 @@ class Capability(StrEnum):
     EVENTS = "keep events and actions"
     TRY_EVENTS = "try events out"
     PUBLISH = "publish events"
+    CONFIG_HISTORY = "keep the history of a configuration"
 
 
 class BackendError(Exception):
@@ -189,15 +191,26 @@ class Backend(Protocol):
         ...
 
     async def save_config(
-        self, product_id: int, draft: ConfigDraft, *, if_version: int | None = None
+        self,
+        product_id: int,
+        draft: ConfigDraft,
+        *,
+        if_version: int | None = None,
+        by: str | None = None,
     ) -> ConfigSaved:
         """Store a configuration (§2); it applies at the next reconnect.
+
+        `by` is who saves it, for the history; none is the person at this machine.
 
         An absent, empty or `***` password keeps the stored one; no user name removes both. So it
         is with `client_key` and its `client_cert`. A certificate that the draft does not name is
         kept, one that is null is removed. Raises `Invalid` for certificates and keys that cannot
         be used, and `Stale` where `if_version` is given and is not the stored version.
         """
+        ...
+
+    async def config_history(self, product_id: int) -> list[ConfigVersion]:
+        """The versions of a configuration that are kept, newest first."""
         ...
 
     async def test_connection(self, product_id: int, test: ConnectionTest) -> ConnectionTestResult:

@@ -134,6 +134,10 @@ COMMANDS = {
         ),
         Command("test", "f4,t", "Test", "Try to connect with the values as they stand", _C, footer=True),
         Command("revert", "f8", "Revert", "Back to what is saved", _C),
+        Command(
+            "history", "h,f10", "History", "Who changed what and when, and a way back", _C,
+            needs=Capability.CONFIG_HISTORY,
+        ),
 
         Command(
             "toggle", "space", "On/off", "Switch the subscription on or off", _S,
@@ -157,6 +161,7 @@ COMMANDS = {
         Command("reverse", "S", "Reverse", "Turn the order round", _S),
 
         Command("accept", "f2,ctrl+s", "Save", "Save and close", _D, footer=True),
+        Command("load", "enter", "Load", "Put this version into the form; it is not saved by that", _D, footer=True),
         Command("again", "r", "Again", "Test once more", _D, footer=True),
         Command("close", "escape", "Close", "Close without a change", _D, footer=True),
 

@@ -4,7 +4,14 @@ import hashlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from cortex_tui.models import TLS_MATERIAL, BrokerConfig, ConfigDraft, MqttConfig, TopicsConfig
+from cortex_tui.models import (
+    TLS_MATERIAL,
+    BrokerConfig,
+    ConfigDraft,
+    ConfigVersion,
+    MqttConfig,
+    TopicsConfig,
+)
 
 _SECRETS: dict[str, Callable[[BrokerConfig], object]] = {
     "password": lambda broker: broker.new_password,
@@ -20,7 +27,10 @@ class Difference(NamedTuple):
     other: str
 
 
-def differences(one: ConfigDraft | MqttConfig, other: ConfigDraft | MqttConfig) -> list[Difference]:
+Configuration = ConfigDraft | MqttConfig | ConfigVersion
+
+
+def differences(one: Configuration, other: Configuration) -> list[Difference]:
     """The fields in which two configurations differ, in the order of the forms.
 
     A new secret differs from whatever is stored; one that is kept does not.

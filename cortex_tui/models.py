@@ -289,6 +289,18 @@ class MqttConfig(Model):
     """Extension: counts the changes, for optimistic concurrency."""
 
 
+class ConfigVersion(Model):
+    """Extension: a configuration as it was saved once. Its secrets are no part of it."""
+
+    version: int
+    saved_at: Timestamp
+    saved_by: str | None = None
+    changed: tuple[str, ...] = ()
+    """The fields in which it differs from the version before; none in the oldest that is kept."""
+    broker: BrokerConfig
+    topics: TopicsConfig
+
+
 class ConfigSaved(Model):
     """The answer to a PUT (§2)."""
 

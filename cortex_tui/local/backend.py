@@ -36,6 +36,7 @@ from cortex_tui.models import (
     ConfigDocument,
     ConfigDraft,
     ConfigSaved,
+    ConfigVersion,
     ConnectionState,
     ConnectionStatus,
     ConnectionTest,
@@ -50,6 +51,7 @@ from cortex_tui.models import (
     SubscriptionDraft,
     TopicsConfig,
 )
+from cortex_tui.person import who
 from cortex_tui.topics import broker_filters
 
 T = TypeVar("T")
@@ -233,11 +235,16 @@ class LocalBackend:
         return await asyncio.to_thread(read)
 
     async def save_config(
-        self, product_id: int, draft: ConfigDraft, *, if_version: int | None = None
+        self,
+        product_id: int,
+        draft: ConfigDraft,
+        *,
+        if_version: int | None = None,
+        by: str | None = None,
     ) -> ConfigSaved:
         def save() -> ConfigSaved:
             self._check_tls(product_id, draft.broker)
-            saved = self._store.save_config(product_id, draft, if_version)
+            saved = self._store.save_config(product_id, draft, if_version, by or who())
             if product_id not in self._connections:
                 self._apply(product_id)
             overview = self._store.overview(product_id)
@@ -246,6 +253,9 @@ class LocalBackend:
             )
 
         return await self._change(product_id, save)
+
+    async def config_history(self, product_id: int) -> list[ConfigVersion]:
+        return await asyncio.to_thread(self._store.config_history, product_id)
 
     async def test_connection(self, product_id: int, test: ConnectionTest) -> ConnectionTestResult:
         def with_stored_secrets() -> ConnectionTest:

@@ -155,3 +155,9 @@ def events(db: Database) -> None:
     db.execute("ALTER TABLE subscriptions ADD COLUMN last_error TEXT")
     db.execute("ALTER TABLE subscriptions ADD COLUMN last_error_at TEXT")
     db.execute("ALTER TABLE subscriptions ADD COLUMN last_error_event_id INTEGER")
+
+
+@migrations()
+def authors(db: Database) -> None:
+    """Who saved a version of a configuration; null is nobody knows any more."""
+    db.execute("ALTER TABLE config_history ADD COLUMN saved_by TEXT")

@@ -22,6 +22,7 @@ from pydantic import SecretStr
 from sqlite_utils import Database
 
 from cortex_tui.backend import BackendError, Conflict, FieldProblem, Invalid, NotFound, Stale
+from cortex_tui.differences import differences
 from cortex_tui.local.schema import migrations
 from cortex_tui.local.vault import Vault
 from cortex_tui.models import (
@@ -29,6 +30,7 @@ from cortex_tui.models import (
     STORED,
     BrokerConfig,
     ConfigDraft,
+    ConfigVersion,
     MqttConfig,
     Product,
     ProductChange,
@@ -207,9 +209,13 @@ class Store:
         return config.topics if config else TopicsConfig()
 
     def save_config(
-        self, product_id: int, draft: ConfigDraft, if_version: int | None = None
+        self,
+        product_id: int,
+        draft: ConfigDraft,
+        if_version: int | None = None,
+        by: str | None = None,
     ) -> MqttConfig:
-        """Keep `draft` as the next version, and the versions before it as history.
+        """Keep `draft` as the next version, saved by `by`, and the versions before it as history.
 
         Raises `NotFound`, and `Stale` where `if_version` is not the stored version.
         """
@@ -238,10 +244,10 @@ class Store:
                 config_id = _insert(db, "configs", {**fixed, **values})
             db.execute(
                 """INSERT INTO config_history (config_id, version, broker, topics, password,
-                    client_key, saved_at)
-                SELECT id, version, broker, topics, password, client_key, updated_at
+                    client_key, saved_at, saved_by)
+                SELECT id, version, broker, topics, password, client_key, updated_at, ?
                 FROM configs WHERE id = ?""",
-                (config_id,),
+                (by, config_id),
             )
             db.table("config_history").delete_where(
                 "config_id = ? AND version <= ?", (config_id, version + 1 - CONFIG_HISTORY_LIMIT)
@@ -268,6 +274,18 @@ class Store:
             elif secret is not None:
                 columns[column] = self._vault.encrypt(secret)
         return columns
+
+    def config_history(self, product_id: int) -> list[ConfigVersion]:
+        """The versions of a configuration that are kept, newest first. Raises `NotFound`."""
+        self.overview(product_id)
+        rows = self.rows(
+            """SELECT h.* FROM config_history h JOIN configs c ON c.id = h.config_id
+            WHERE c.product_id = ? ORDER BY h.version""",
+            product_id,
+        )
+        return [
+            _config_version(row, before) for before, row in zip([None, *rows], rows, strict=False)
+        ][::-1]
 
     # -- subscriptions ------------------------------------------------------------------------
 
@@ -428,6 +446,30 @@ def _config(row: Row) -> MqttConfig:
         },
         context=STORED,
     )
+
+
+def _config_version(row: Row, before: Row | None) -> ConfigVersion:
+    def parts(row: Row) -> dict[str, Any]:
+        return {name: json.loads(row[name]) for name in ("broker", "topics")}
+
+    version = ConfigVersion.model_validate(
+        {**{name: row[name] for name in ("version", "saved_at", "saved_by")}, **parts(row)},
+        context=STORED,
+    )
+    if before is None:
+        return version
+    earlier = version.model_copy(update=_models(parts(before)))
+    changed = [each.field for each in differences(version, earlier)]
+    # A secret that was kept is the same bytes; one that was given again is encrypted anew.
+    changed += [name for name in ("password", "client_key") if row[name] != before[name]]
+    return version.model_copy(update={"changed": tuple(changed)})
+
+
+def _models(parts: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "broker": BrokerConfig.model_validate(parts["broker"], context=STORED),
+        "topics": TopicsConfig.model_validate(parts["topics"], context=STORED),
+    }
 
 
 def _subscription(row: Row, topics: TopicsConfig) -> Subscription:

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from cortex_tui.answers import (
     CapabilityList,
+    ConfigHistory,
     EventList,
     JobList,
     JobsChanged,
@@ -36,6 +37,7 @@ from cortex_tui.models import (
     ConfigDocument,
     ConfigDraft,
     ConfigSaved,
+    ConfigVersion,
     ConnectionStatus,
     ConnectionTest,
     ConnectionTestResult,
@@ -48,6 +50,7 @@ from cortex_tui.models import (
     SubscriptionChange,
     SubscriptionDraft,
 )
+from cortex_tui.person import who
 from cortex_tui.remote.http import Http
 from cortex_tui.remote.watch import Beat, Focus, Watch
 
@@ -236,7 +239,12 @@ class RemoteBackend:
         return await self._http.ask("GET", f"/products/{product_id}/mqtt-config", ConfigDocument)
 
     async def save_config(
-        self, product_id: int, draft: ConfigDraft, *, if_version: int | None = None
+        self,
+        product_id: int,
+        draft: ConfigDraft,
+        *,
+        if_version: int | None = None,
+        by: str | None = None,
     ) -> ConfigSaved:
         body = body_of(draft)
         body["broker"] = await self._with_material(draft.broker, body["broker"])
@@ -246,7 +254,14 @@ class RemoteBackend:
             ConfigSaved,
             body=body,
             if_match=None if if_version is None else f'"{if_version}"',
+            by=by or who(),
         )
+
+    async def config_history(self, product_id: int) -> list[ConfigVersion]:
+        await self._need(Capability.CONFIG_HISTORY)
+        path = f"/products/{product_id}/mqtt-config/history"
+        kept = await self._http.ask("GET", path, ConfigHistory, extension=True)
+        return sorted(kept.versions, key=lambda each: each.version, reverse=True)
 
     async def test_connection(self, product_id: int, test: ConnectionTest) -> ConnectionTestResult:
         return await self._http.ask(

@@ -16,11 +16,14 @@ from cortex_tui.models import (
     ConfigDocument,
     ConfigDraft,
     ConnectionTest,
+    MqttConfig,
+    ProductState,
     Subscription,
     TopicsConfig,
 )
 from cortex_tui.screens.base import Pane
 from cortex_tui.screens.dialogs import Option, Question
+from cortex_tui.screens.history import HistoryDialog, changes
 from cortex_tui.screens.test import TestDialog
 from cortex_tui.topics import broker_filters, effective_topic
 from cortex_tui.widgets.form import Field, Form
@@ -84,10 +87,17 @@ class ConfigPane(Pane):
     # -- what is stored, what is typed --------------------------------------------------------
 
     @property
+    def _stored(self) -> MqttConfig | None:
+        return self._document.mqtt_config if self._document else None
+
+    @property
+    def _state(self) -> ProductState | None:
+        return self.cortex.states.get(self._product_id)
+
+    @property
     def topics_stored(self) -> TopicsConfig:
         """The stored topics, or the defaults where nothing is stored."""
-        config = self._document.mqtt_config if self._document else None
-        return config.topics if config else TopicsConfig()
+        return self._stored.topics if self._stored else TopicsConfig()
 
     @property
     def dirty(self) -> bool:
@@ -119,7 +129,7 @@ class ConfigPane(Pane):
         self.post_message(self.Edited())
 
     def _note_password(self) -> None:
-        config = self._document.mqtt_config if self._document else None
+        config = self._stored
         stored = config is not None and config.broker.password is not None
         if self.broker["password"]:
             note = Content.styled("new", ACCENT)
@@ -170,15 +180,43 @@ class ConfigPane(Pane):
         """Why a command has nothing to do."""
         if command in ("save", "revert") and not self.dirty:
             return "Nothing was changed."
+        if command == "history" and self._stored is None:
+            return "Nothing was saved yet."
         return None
 
     async def do_save(self) -> None:
         await self.save()
 
     async def do_apply(self) -> None:
-        if not self.dirty or await self.save():
+        if not self.dirty or (await self._changes_are_meant() and await self.save()):
             await self.backend.reconnect(self._product_id)
             self.cortex.notify("Connecting with the saved values.")
+
+    async def _changes_are_meant(self) -> bool:
+        """Whether the person means what will change, where that touches a running connection."""
+        state, broker, topics = self._state, self.broker.draft, self.topics.draft
+        running = state and state.status and state.status.connected
+        if not running or self._stored is None or broker is None or topics is None:
+            return True
+        found = differences(self._stored, ConfigDraft(broker=broker, topics=topics))
+        question: Question[bool] = Question(
+            "Save, and connect anew with this?",
+            [*changes(found), "The connection that runs is dropped for a moment."],
+            (Option("Save and connect", "y", True), Option("Stay", "n", False)),
+        )
+        answer = await self.app.push_screen_wait(question)
+        return bool(answer)
+
+    async def do_history(self) -> None:
+        versions = await self.backend.config_history(self._product_id)
+        title = self._state.product.name if self._state else "the product"
+        chosen = await self.app.push_screen_wait(HistoryDialog(title, versions, self.cortex.now))
+        if chosen:
+            self.broker.fill(chosen.broker.model_dump(exclude={"password", "client_key"}))
+            self.topics.fill(chosen.topics.model_dump())
+            self.cortex.notify(
+                f"Version {chosen.version} is in the form, but for its secrets: save it to go back."
+            )
 
     async def do_revert(self) -> None:
         if self._document:
@@ -198,7 +236,7 @@ class ConfigPane(Pane):
             self._complain()
             return False
         draft = ConfigDraft(broker=self.broker.draft, topics=self.topics.draft)
-        config = self._document.mqtt_config if self._document else None
+        config = self._stored
         try:
             saved = await self.backend.save_config(
                 self._product_id, draft, if_version=config.version if config else None

@@ -6,10 +6,11 @@ ones and nothing else.
 
 from typing import Annotated, Any, TypeVar, cast
 
-from fastapi import APIRouter, Body, Header, Path, Response
+from fastapi import APIRouter, Body, Header, Path, Request, Response
 
 from cortex_tui.answers import SubscriptionList, SubscriptionSaved, Success
 from cortex_tui.backend import Backend, Stale
+from cortex_tui.diagnosis import printable
 from cortex_tui.models import (
     ConfigDocument,
     ConfigDraft,
@@ -201,12 +202,15 @@ def documented_routes(backend: Backend, base: str, *, extensions: bool) -> APIRo
     async def put_config(
         product_id: ProductId,
         draft: Annotated[ConfigDraft, Body(examples=[examples.CONFIG_DRAFT])],
+        request: Request,
         if_match: Annotated[str | None, Header(description="The ETag to be replaced")] = None,
     ) -> Response:
         version = await expected_version(product_id, if_match)
         if not extensions:
             draft = draft.model_copy(update={"broker": _only(draft.broker, _BROKER)})
-        saved = await backend.save_config(product_id, draft, if_version=version)
+        saved = await backend.save_config(
+            product_id, draft, if_version=version, by=_who_asks(request)
+        )
         return tagged(documented(saved), saved.mqtt_config)
 
     @router.post(
@@ -274,3 +278,11 @@ def documented_routes(backend: Backend, base: str, *, extensions: bool) -> APIRo
         return answer(Success(message="Reconnection triggered. Check status in a few seconds."))
 
     return router
+
+
+def _who_asks(request: Request) -> str:
+    """Where a request comes from, and who is behind it by their own word: there is one token, and
+    it names nobody."""
+    address = request.client.host if request.client else "unknown"
+    claimed = printable(request.headers.get("From", ""), limit=100)
+    return f"{claimed} via {address}" if claimed else address

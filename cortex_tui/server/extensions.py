@@ -7,6 +7,7 @@ from fastapi.responses import StreamingResponse
 
 from cortex_tui.answers import (
     CapabilityList,
+    ConfigHistory,
     ProductList,
     ProductSaved,
     States,
@@ -88,6 +89,15 @@ def extension_routes(backend: Backend, live: Live, base: str) -> APIRouter:
     async def delete_product(product_id: ProductId) -> Response:
         await backend.delete_product(product_id)
         return answer(Success(message="Product deleted successfully"))
+
+    @router.get(
+        "/products/{product_id}/mqtt-config/history",
+        summary="The versions of a configuration, newest first",
+        response_model=ConfigHistory,
+        responses={**NOT_FOUND, **INVALID},
+    )
+    async def config_history(product_id: ProductId) -> Response:
+        return answer(ConfigHistory(versions=tuple(await backend.config_history(product_id))))
 
     @router.post(
         "/products/{product_id}/mqtt-config/subscriptions",

@@ -79,14 +79,18 @@ class _Row(Vertical):
 
     def load(self, value: Any) -> None:
         """Put a stored value into the control."""
+        self.fill(value)
+        self.loaded = self.value
+        self.mark()
+
+    def fill(self, value: Any) -> None:
+        """Put a value into the control, as if it were typed."""
         if isinstance(self.control, TextArea):
             self.control.text = _inert_json(value)
         elif isinstance(self.control, Choice):
             self.control.value = value
         else:
             self.control.value = "" if value is None else plain(value)
-        self.loaded = self.value
-        self.mark()
 
     def mark(self) -> None:
         """Show whether the field was changed."""
@@ -144,6 +148,12 @@ class Form(Vertical, Generic[M]):
         for name, row in self._rows.items():
             row.load(values.get(name, self._default(name)))
         self._check()
+
+    def fill(self, values: Mapping[str, Any]) -> None:
+        """Put `values` into their fields as if they were typed: what is stored stays known."""
+        for name, value in values.items():
+            if name in self._rows:
+                self._rows[name].fill(value)
 
     def _default(self, name: str) -> Any:
         field = self._model.model_fields[name]

@@ -1,11 +1,14 @@
 """What goes beyond the reference, the same for both backends."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 
 from cortex_tui.backend import Capability, Conflict, Invalid, NotFound, Stale
 from cortex_tui.demo.broker import Broker
+from cortex_tui.local.backend import LocalBackend
+from cortex_tui.local.store import CONFIG_HISTORY_LIMIT
 from cortex_tui.models import (
     ProductChange,
     ProductDraft,
@@ -13,6 +16,7 @@ from cortex_tui.models import (
     SubscriptionChange,
     SubscriptionDraft,
 )
+from cortex_tui.person import who
 from tests.contract.conftest import Orchestrator
 from tests.orchestrators import TOPIC, draft
 from tests.waiting import until
@@ -151,3 +155,40 @@ async def test_watch_tells_of_products_that_come_and_go(extended: Orchestrator) 
 
     following.cancel()
     await asyncio.wait({following})
+
+
+async def test_the_history_of_a_configuration_says_who_when_and_what(
+    extended: Orchestrator, broker: Broker
+) -> None:
+    backend = extended.backend
+    product = await backend.create_product(ProductDraft(name="Tyres"))
+    assert await backend.config_history(product.id) == []
+    before = datetime.now(UTC)
+    await backend.save_config(product.id, draft(broker, username="alice", password="first"))
+    await backend.save_config(product.id, draft(broker, username="alice", keep_alive=30))
+    changed = draft(broker, username="alice", password="second", keep_alive=30)
+    await backend.save_config(product.id, changed, by="anna@laptop")
+
+    third, second, first = await backend.config_history(product.id)
+
+    assert [each.version for each in (third, second, first)] == [3, 2, 1]
+    assert (first.changed, second.changed, third.changed) == ((), ("keep_alive",), ("password",))
+    assert (first.broker.keep_alive, second.broker.keep_alive) == (60, 30)
+    assert before <= first.saved_at <= second.saved_at <= third.saved_at <= datetime.now(UTC)
+    assert first.saved_by is not None
+    assert first.saved_by.startswith(who())
+    assert third.saved_by is not None
+    assert third.saved_by.startswith("anna@laptop")
+    assert (third.saved_by == "anna@laptop") == isinstance(backend, LocalBackend), "and its address"
+    assert third.broker.password is None
+    with pytest.raises(NotFound):
+        await backend.config_history(77)
+
+
+async def test_a_history_is_bounded(extended: Orchestrator, broker: Broker) -> None:
+    product = await extended.backend.create_product(ProductDraft(name="Tyres"))
+    for keep_alive in range(CONFIG_HISTORY_LIMIT + 2):
+        await extended.inside.save_config(product.id, draft(broker, keep_alive=keep_alive))
+    versions = await extended.backend.config_history(product.id)
+    assert len(versions) == CONFIG_HISTORY_LIMIT
+    assert versions[-1].changed == ()

@@ -12,6 +12,7 @@ from cortex_tui.keymap import keymap
 from cortex_tui.models import ConnectionState, ProductDraft, SubscriptionDraft
 from cortex_tui.screens.config import ConfigPane
 from cortex_tui.screens.dialogs import FormDialog
+from cortex_tui.screens.history import HistoryDialog
 from cortex_tui.screens.product import ProductScreen
 from cortex_tui.screens.products import ProductsScreen
 from cortex_tui.screens.subscriptions import SubscriptionsPane
@@ -33,7 +34,7 @@ EATEN = {f"ctrl+{key}" for key in "himjsb"} | {"ctrl+left_square_bracket"}
         (Scope.PRODUCT, [ProductScreen]),
         (Scope.CONFIG, [ConfigPane]),
         (Scope.SUBSCRIPTIONS, [SubscriptionsPane]),
-        (Scope.DIALOG, [FormDialog, TestDialog]),
+        (Scope.DIALOG, [FormDialog, TestDialog, HistoryDialog]),
         (Scope.APP, [CortexApp]),
     ],
 )

@@ -320,3 +320,75 @@ async def test_each_context_remembers_for_itself(embedded: Orchestrator, tmp_pat
         await say(person, "ctx staging")
         await person.sees("Of staging")
         await person.sees("NAME▴")
+
+
+# -- what will change, and what was changed ---------------------------------------------------
+
+
+async def test_what_touches_a_running_connection_is_shown_before(
+    orchestrator: Orchestrator, broker: Broker
+) -> None:
+    product = await configured(orchestrator.inside, draft(broker), AUDIT)
+    await reaches(orchestrator.inside, product.id, ConnectionState.CONNECTED)
+
+    async def keep_alive() -> int:
+        config = (await orchestrator.inside.config(product.id)).mqtt_config
+        assert config is not None
+        return config.broker.keep_alive
+
+    async with before(orchestrator.open) as person:
+        await person.sees("● connected", "Tyres")
+        await person.press("enter")
+        await person.sees("Clean session")
+        await person.fill_in("keep_alive", "30")
+        await person.press("f3")
+        await person.sees("Save, and connect anew with this?")
+        await person.sees("keep_alive  60 → 30")
+        await person.press("n")
+        await person.sees("• Keep alive", "30")
+        assert await keep_alive() == 60
+        await person.press("f3")
+        await person.sees("keep_alive  60 → 30")
+        await person.press("y")
+        await person.sees("Connecting with the saved values.")
+        assert await keep_alive() == 30
+
+
+async def test_an_older_configuration_is_found_and_brought_back(
+    orchestrator: Orchestrator, broker: Broker
+) -> None:
+    product = await configured(orchestrator.inside, draft(broker), AUDIT)
+    await orchestrator.inside.save_config(product.id, draft(broker, keep_alive=7), by="anna@laptop")
+    async with before(orchestrator.open) as person:
+        await person.sees("▸", "Tyres")
+        await person.press("enter")
+        await person.sees("Clean session")
+        await person.press("h")
+        await person.sees("History of Tyres")
+        await person.sees("▸ 2 now", "anna@laptop", "keep_alive")
+        await person.press("enter")
+        await person.sees("This is what is saved now.")
+        await person.press("down")
+        await person.sees("▸ 1", "first")
+        await person.sees("keep_alive  7 → 60")
+        await person.press("enter")
+        await person.sees("• Keep alive", "60")
+        await person.sees("Version 1 is in the form")
+        config = (await orchestrator.inside.config(product.id)).mqtt_config
+        assert config is not None
+        assert config.broker.keep_alive == 7, "nothing is saved by looking"
+        await person.press("f2")
+        await person.sees_no("• Keep alive")
+        config = (await orchestrator.inside.config(product.id)).mqtt_config
+        assert config is not None
+        assert (config.broker.keep_alive, config.version) == (60, 3)
+
+
+async def test_a_product_without_a_configuration_has_no_history(embedded: Orchestrator) -> None:
+    await make(embedded, "Tyres")
+    async with before(embedded.open) as person:
+        await person.sees("▸", "Tyres")
+        await person.press("enter")
+        await person.sees("Clean session")
+        await person.press("h")
+        await person.sees("Nothing was saved yet.")

@@ -132,6 +132,8 @@ async def test_the_password_says_what_becomes_of_it_and_is_never_shown(
         await person.type("wrong")
         await person.sees("Password", "•••••", "new")
         await person.press("f3")
+        await person.sees("password  kept → new")
+        await person.press("y")
         await person.sees("✗ latched")
         await person.sees("code 5")
         await person.sees("Password", "set, unchanged")
