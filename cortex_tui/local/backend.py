@@ -24,6 +24,7 @@ from cortex_tui.local import tls
 from cortex_tui.local.causes import Cause
 from cortex_tui.local.changes import Changes
 from cortex_tui.local.connection import Connection, Plan
+from cortex_tui.local.daemon import in_daemon_thread
 from cortex_tui.local.lock import DatabaseLock
 from cortex_tui.local.network import Network
 from cortex_tui.local.processing import Processing
@@ -277,7 +278,9 @@ class LocalBackend:
         complete = await asyncio.to_thread(with_stored_secrets)
         cancelled = threading.Event()
         try:
-            return await _in_daemon_thread(partial(probe, complete, cancelled=cancelled))
+            return await in_daemon_thread(
+                "cortex-probe", partial(probe, complete, cancelled=cancelled)
+            )
         finally:
             cancelled.set()
 
@@ -549,28 +552,3 @@ class LocalBackend:
     def _waiting(self, stored: MqttConfig) -> tuple[str, ...]:
         running = self._running.get(stored.product_id, stored)
         return tuple(each.field for each in differences(stored, running))
-
-
-async def _in_daemon_thread(function: Callable[[], T]) -> T:
-    # Not `to_thread`: its executor is joined at exit, and this may wait on a silent broker.
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def settle(result: T | None, error: Exception | None) -> None:
-        if future.cancelled():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)  # type: ignore[arg-type]
-
-    def run() -> None:
-        try:
-            outcome: tuple[T | None, Exception | None] = (function(), None)
-        except Exception as error:
-            outcome = (None, error)
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(settle, *outcome)
-
-    threading.Thread(target=run, name="cortex-probe", daemon=True).start()
-    return await future

@@ -10,6 +10,7 @@ import hmac
 import json
 import logging
 import queue
+import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -44,7 +45,7 @@ from tests.counterparts import (
 )
 from tests.mailservers import PostOffice, StartPostOffice
 from tests.orchestrators import TOPIC, configured, draft, reaches
-from tests.waiting import until
+from tests.waiting import DEADLINE, until
 from tests.webservers import Answer, Request, StartWeb, Web
 
 EVENT = {
@@ -875,6 +876,52 @@ async def test_what_waits_for_a_target_that_is_configured_no_more_is_recorded(
 
     job = await again.job(JobState.RECORDED)
     assert [each.reason for each in job.failures] == ["answered 503 Service Unavailable"]
+
+
+LOOKS_UP_FOR_EVER = """
+import asyncio, json, pathlib, socket, sys, threading
+
+from cortex_tui.delivery_settings import DeliverySettings
+from cortex_tui.local.backend import LocalBackend
+
+asked, real = threading.Event(), socket.getaddrinfo
+
+def getaddrinfo(host, *arguments, **options):
+    if host in ("slow.example", b"slow.example"):
+        asked.set()
+        threading.Event().wait()
+    return real(host, *arguments, **options)
+
+async def main():
+    webhook = {"url": "http://slow.example/"}
+    delivery = DeliverySettings.model_validate({"webhook": webhook})
+    backend = await LocalBackend.open(pathlib.Path(sys.argv[1]), delivery=delivery)
+    await asyncio.to_thread(asked.wait)
+    await backend.aclose()
+
+socket.getaddrinfo = getaddrinfo
+asyncio.run(main())
+"""
+
+
+async def test_a_name_service_that_does_not_answer_holds_up_no_quitting(
+    begin: Begin, web: StartWeb, tmp_path: Path
+) -> None:
+    scene = await begin(WEBHOOK, webhook={"url": web(lambda _: Answer(503)).url})
+    scene.happens()
+    await until(lambda: failed_once(scene))
+    await scene.backend.aclose()
+
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", LOOKS_UP_FOR_EVER, str(tmp_path / "cortex.db")
+    )
+
+    try:
+        assert await asyncio.wait_for(process.wait(), DEADLINE) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 # -- secrets, and what is wrong on this side --------------------------------------------------
