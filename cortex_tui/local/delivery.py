@@ -30,8 +30,6 @@ from cortex_tui.local.mail import MailTemplates
 from cortex_tui.local.outbox import Claim, Outbox, Verdict
 from cortex_tui.local.retries import Breaker, retry_delay
 from cortex_tui.local.targets import (
-    EmailTarget,
-    HttpTarget,
     JobRefused,
     Publish,
     PublishTarget,
@@ -248,11 +246,13 @@ class Delivery:
         settings = self._settings
         match name.partition("/")[0]:
             case "conditional_email" if settings.email:
+                from cortex_tui.local.mail_target import EmailTarget
+
                 return EmailTarget(settings.email, MailTemplates(self._templates))
-            case "activate_policy" if settings.activate_policy:
-                return HttpTarget(settings.activate_policy)
-            case "webhook" if settings.webhook:
-                return HttpTarget(settings.webhook)
+            case "activate_policy" | "webhook" as table if where := getattr(settings, table):
+                from cortex_tui.local.web_target import HttpTarget
+
+                return HttpTarget(where)
             case "publish" if settings.publish:
                 return PublishTarget(settings.publish, self._publish)
         return None

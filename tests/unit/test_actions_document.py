@@ -23,7 +23,7 @@ from cortex_tui.delivery_settings import (
 )
 from cortex_tui.local import outbox, retries
 from cortex_tui.local.actions import MAX_RECIPIENTS, compile_action
-from cortex_tui.local.targets import signature
+from cortex_tui.local.web_target import signature
 from cortex_tui.models import MAX_ACTIONS, Action
 from cortex_tui.settings import Settings
 

@@ -1,0 +1,99 @@
+"""An SMTP server as a target."""
+
+import asyncio
+import ssl
+from contextlib import suppress
+
+import aiosmtplib
+import orjson
+
+from cortex_tui.delivery_settings import EmailSettings, mail_address
+from cortex_tui.local.mail import MailError, MailTemplates, addresses, message
+from cortex_tui.local.outbox import Claim
+from cortex_tui.local.targets import (
+    GOOD_BYE_TIMEOUT,
+    JobRefused,
+    TargetFailed,
+    Unsendable,
+    broken_off,
+    fields,
+    limited,
+)
+
+
+class EmailTarget:
+    """Sends each job as an e-mail, over a connection of its own."""
+
+    def __init__(self, settings: EmailSettings, templates: MailTemplates) -> None:
+        self.concurrency = settings.concurrency
+        self._settings = settings
+        self._templates = templates
+        self._tls = ssl.create_default_context()
+
+    async def send(self, claim: Claim) -> str | None:
+        settings, content = self._settings, fields(claim)
+        try:
+            recipients = addresses(content["recipients"] or settings.recipients)
+            mail = self._templates.render(
+                content["template"], orjson.loads(claim.event or b"null"), content["params"]
+            )
+            made = message(
+                mail,
+                sender=mail_address(settings.sender),
+                recipients=recipients,
+                key=claim.key,
+                created_at=claim.created_at,
+            )
+        except MailError as error:
+            raise Unsendable(str(error)) from None
+        client = aiosmtplib.SMTP(
+            hostname=settings.host,
+            port=settings.port,
+            use_tls=settings.security == "tls",
+            start_tls=settings.security == "starttls",
+            tls_context=None if settings.security == "none" else self._tls,
+            username=settings.username,
+            password=settings.password.get_secret_value() if settings.password else None,
+            timeout=None,
+        )
+        try:
+            async with limited(settings.timeout):
+                await client.connect()
+                refused, _ = await client.send_message(made)
+            # It is accepted; whatever comes now must not send it again.
+            with suppress(aiosmtplib.SMTPException, OSError):
+                async with asyncio.timeout(GOOD_BYE_TIMEOUT):
+                    await client.quit()
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise _failure(error) from None
+        finally:
+            client.close()
+        if refused:
+            return f"refused for {', '.join(sorted(refused))}"
+        return None
+
+    async def aclose(self) -> None:
+        """Nothing is kept open."""
+
+
+def _failure(error: Exception) -> Exception:
+    """What the library raised, as `TargetFailed` or `JobRefused`."""
+    match error:
+        case aiosmtplib.SMTPAuthenticationError():
+            return TargetFailed(f"refused user name and password ({error.code})")
+        case aiosmtplib.SMTPRecipientsRefused():
+            return _refusal(min(each.code for each in error.recipients), "the recipients")
+        case aiosmtplib.SMTPDataError():
+            return _refusal(error.code, "the e-mail")
+        case aiosmtplib.SMTPResponseException():
+            known = 200 <= error.code < 600
+            return TargetFailed(f"answered {error.code}" if known else "does not speak SMTP")
+    if type(error) is aiosmtplib.SMTPException:
+        # What the server does not offer, in the library's own words.
+        return TargetFailed(str(error).rstrip("."))
+    return TargetFailed(broken_off(error))
+
+
+def _refusal(code: int, what: str) -> Exception:
+    """A refusal by SMTP, for good or for now (RFC 5321 §4.2.1)."""
+    return (JobRefused if 500 <= code < 600 else TargetFailed)(f"answered {code} to {what}")
