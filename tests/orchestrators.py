@@ -66,6 +66,15 @@ async def connected(
     return product
 
 
+async def listens(backend: LocalBackend, product_id: int) -> None:
+    """Wait until the broker has granted the product a filter: what comes from now on arrives."""
+
+    async def granted() -> bool:
+        return (await backend.status(product_id)).subscribed_topics_count > 0
+
+    await until(granted)
+
+
 async def received(backend: LocalBackend, product_id: int, *counts: int) -> None:
     """Wait until the product's subscriptions, by id, have received `counts` messages."""
 

@@ -34,7 +34,7 @@ from cortex_tui.models import (
 )
 from tests.brokers import publish
 from tests.contract.conftest import Orchestrator
-from tests.orchestrators import TOPIC, draft, reaches
+from tests.orchestrators import TOPIC, draft, listens, reaches
 from tests.waiting import until
 
 SECRET = "hunter2"
@@ -84,12 +84,7 @@ async def listening(
     for each in subscriptions:
         await extended.inside.create_subscription(product.id, each)
     await extended.inside.save_config(product.id, draft(broker))
-    await reaches(extended.inside, product.id, ConnectionState.CONNECTED)
-
-    async def subscribed() -> bool:
-        return (await extended.inside.status(product.id)).subscribed_topics_count > 0
-
-    await until(subscribed)
+    await listens(extended.inside, product.id)
     return product
 
 

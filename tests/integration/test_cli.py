@@ -16,8 +16,10 @@ import httpx
 import pytest
 
 from cortex_tui import __version__
+from cortex_tui.events import Publication
 from cortex_tui.local.backend import LocalBackend
 from cortex_tui.models import (
+    Action,
     BrokerConfig,
     ConfigDraft,
     ProductDraft,
@@ -26,7 +28,8 @@ from cortex_tui.models import (
 )
 from tests.brokers import ANONYMOUS, StartMosquitto, users
 from tests.certificates import Authority
-from tests.orchestrators import configured, draft
+from tests.orchestrators import TOPIC, configured, connected, draft, listens
+from tests.waiting import until
 
 CORTEX = [sys.executable, "-m", "cortex_tui"]
 
@@ -57,7 +60,16 @@ def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedPro
 def test_version_and_help(environment: dict[str, str]) -> None:
     assert run(environment, "--version").stdout == f"cortex {__version__}\n"
     assert "cortex demo" in run(environment, "--help").stdout
-    for command in ("demo", "serve", "status", "products", "subscriptions", "reconnect"):
+    for command in (
+        "demo",
+        "serve",
+        "status",
+        "products",
+        "subscriptions",
+        "reconnect",
+        "events",
+        "actions",
+    ):
         assert run(environment, command, "--help").returncode == 0
 
 
@@ -152,6 +164,57 @@ def test_products_and_subscriptions(
     assert [row["enabled"] for row in off] == [False]
     finished = run(environment, "subscriptions", "1", "--enable", "unknown")
     assert (finished.returncode, "there is no subscription" in finished.stderr) == (2, True)
+
+
+def test_events_and_actions(
+    environment: dict[str, str], tmp_path: Path, start_mosquitto: StartMosquitto
+) -> None:
+    broker = start_mosquitto(*ANONYMOUS)
+
+    async def happen() -> None:
+        backend = await LocalBackend.open(tmp_path / "cortex.db")
+        record, fax = Action(type="record"), Action(type="send_fax")
+        paid = SubscriptionDraft(name="paid", topic=TOPIC, event="*", actions=(record, fax))
+        product = await connected(backend, draft(broker), paid)
+        await listens(backend, product.id)
+        await backend.publish(product.id, Publication(topic=TOPIC, payload='{"event": "paid"}'))
+        await backend.publish(product.id, Publication(topic=TOPIC, payload="\x1b[31mno JSON"))
+        await until(lambda: received(backend, "no JSON"))
+        await backend.aclose()
+
+    async def received(backend: LocalBackend, text: str = "paid") -> bool:
+        return any(text in event.payload for event in await backend.events(1))
+
+    asyncio.run(happen())
+    listed = run(environment, "events", "tyres")
+    assert "not JSON: line 1" in listed.stdout
+    assert "paid" in listed.stdout
+    shown = json.loads(run(environment, "events", "1", "--json", "--limit", "1").stdout)
+    assert [each["payload"] for each in shown] == ["\x1b[31mno JSON"]
+
+    dead = run(environment, "actions", "tyres", "--state", "dead").stdout
+    assert "send_fax" in dead
+    assert "unknown action type 'send_fax'" in dead
+    assert "record" not in dead
+    first = json.loads(run(environment, "actions", "tyres", "--json").stdout)[-1]
+    assert (first["id"], first["state"], first["action"]) == (1, "recorded", {"type": "record"})
+    assert json.loads(run(environment, "actions", "1", "--id", "1", "--json").stdout) == [first]
+    assert run(environment, "actions", "1", "--retry", "--subscription", "paid").stdout == (
+        "1 retried\n"
+    )
+    retried = json.loads(run(environment, "actions", "1", "--state", "dead", "--json").stdout)
+    assert [len(each["failures"]) for each in retried] == [2]
+    assert run(environment, "actions", "1", "--discard", "--all", "--json").stdout == (
+        '{\n  "count": 1\n}\n'
+    )
+    for wrong, says in (
+        (["--retry"], "say which"),
+        (["--discard", "--id", "1", "--all"], "say which"),
+        (["--retry", "--discard", "--all"], "give one of them"),
+        (["--retry", "--subscription", "nobody"], "there is no subscription 'nobody'"),
+    ):
+        finished = run(environment, "actions", "tyres", *wrong)
+        assert (finished.returncode, says in finished.stderr) == (2, True)
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from cortex_tui.demo.broker import Broker
 from cortex_tui.events import Job, JobChoice, JobState
 from cortex_tui.local import retries
 from cortex_tui.local.backend import LocalBackend
-from cortex_tui.models import Action, ConnectionState, Product, SubscriptionDraft
+from cortex_tui.models import Action, Product, SubscriptionDraft
 from cortex_tui.server import create_app, serving
 from tests.brokers import publish
 from tests.certificates import Authority
@@ -44,7 +44,7 @@ from tests.counterparts import (
     silent,
 )
 from tests.mailservers import PostOffice, StartPostOffice
-from tests.orchestrators import TOPIC, configured, draft, reaches
+from tests.orchestrators import TOPIC, configured, draft, listens
 from tests.waiting import DEADLINE, until
 from tests.webservers import Answer, Request, StartWeb, Web
 
@@ -126,17 +126,12 @@ async def begin(tmp_path: Path, broker: Broker) -> AsyncIterator[Begin]:
                 actions=tuple(Action.model_validate(each) for each in actions),
             )
             product = await configured(backend, draft(broker), subscription)
-        await reaches(backend, product.id, ConnectionState.CONNECTED)
-        await until(lambda: _subscribed(backend, product.id))
+        await listens(backend, product.id)
         return Scene(backend, product, broker)
 
     yield start
     for backend in opened:
         await backend.aclose()
-
-
-async def _subscribed(backend: LocalBackend, product_id: int) -> bool:
-    return (await backend.status(product_id)).subscribed_topics_count > 0
 
 
 @pytest.fixture
