@@ -80,13 +80,14 @@ class CortexApp(App[None]):
         keymap: Mapping[str, str] | None = None,
         remembered: Remembered | None = None,
         ascii_only: bool | None = None,
+        test_limit: float = 10.0,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
         """Opens `target`, and any of `others` when a person switches to it.
 
         `theme` none means the one that was chosen last; `keymap` has the keys of commands that a
-        person gave others. `ascii_only` none means: where the locale is not UTF-8. `now` is the
-        clock.
+        person gave others. `ascii_only` none means: where the locale is not UTF-8. `test_limit`
+        are the seconds a connection test may take. `now` is the clock.
         """
         colourless = "NO_COLOR" in os.environ
         super().__init__(TerminalDriver, ansi_color=True if colourless else None)
@@ -101,6 +102,7 @@ class CortexApp(App[None]):
         self.theme = wanted if wanted in self.available_themes else themes.DARK.name
         self.target = target
         self.others = others
+        self.test_limit = test_limit
         self.now = now
         self.backend: Backend | None = None
         self.failure: BackendError | None = None

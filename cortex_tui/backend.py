@@ -4,13 +4,14 @@ Everything else in this program is a way to reach one or to show one. A backend 
 asyncio loop and never blocks it. Every failure a caller can meet is a `BackendError`.
 """
 
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
 from pydantic import ValidationError
 
+from cortex_tui.diagnosis import StageResult
 from cortex_tui.events import (
     Event,
     Explanation,
@@ -39,6 +40,9 @@ from cortex_tui.models import (
 
 WATCH_INTERVAL = 0.25
 """Seconds between two beats of `watch`, at least."""
+
+
+OnStage = Callable[[StageResult], None]
 
 
 class Capability(StrEnum):
@@ -213,8 +217,14 @@ class Backend(Protocol):
         """The versions of a configuration that are kept, newest first."""
         ...
 
-    async def test_connection(self, product_id: int, test: ConnectionTest) -> ConnectionTestResult:
-        """Try to connect, beside the running connection (§3); ends within ten seconds.
+    async def test_connection(
+        self, product_id: int, test: ConnectionTest, *, on_stage: OnStage | None = None
+    ) -> ConnectionTestResult:
+        """Try to connect, beside the running connection (§3); ends within `test.time_limit`, and
+        at once when it is cancelled.
+
+        `on_stage` is called in the loop with each stage as it ends, by a backend that can tell
+        them one by one; a stage that turns out only later to have failed is told again.
 
         The stored password is used where the test brings none and its host, port and user name
         are the stored ones; the stored `client_key`, where its `client_cert` is the stored one.

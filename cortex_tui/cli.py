@@ -278,6 +278,7 @@ def _app(
         theme=session.theme,
         keymap=keymap(session.settings.keys),
         remembered=Remembered.default(),
+        test_limit=session.settings.test_seconds,
     )
 
 

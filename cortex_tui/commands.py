@@ -22,6 +22,7 @@ class Scope(StrEnum):
     PRODUCT = "Product"
     CONFIG = "Broker and topics"
     SUBSCRIPTIONS = "Subscriptions"
+    TEST = "Connection test"
     DIALOG = "Dialog"
     APP = "Everywhere"
 
@@ -55,7 +56,7 @@ class Command:
     @property
     def aliases(self) -> list[str]:
         """What it is called after `:`; dialogs have fields, in which a colon is a colon."""
-        if self.scope is Scope.DIALOG:
+        if self.scope in (Scope.TEST, Scope.DIALOG):
             return []
         return (self.also or self.name).split(",")
 
@@ -65,11 +66,12 @@ TOGETHER = (
     {Scope.PRODUCTS, Scope.APP},
     {Scope.PRODUCT, Scope.CONFIG, Scope.APP},
     {Scope.PRODUCT, Scope.SUBSCRIPTIONS, Scope.APP},
+    {Scope.TEST},
     {Scope.DIALOG},
 )
 """Scopes that are there at the same time: no key and no alias means two things in them."""
 
-_O, _P, _1, _C, _S, _D, _A = Scope
+_O, _P, _1, _C, _S, _T, _D, _A = Scope
 
 COMMANDS = {
     command.id: command
@@ -160,9 +162,18 @@ COMMANDS = {
         Command("sort", "s", "Sort", "Sort by the next column", _S),
         Command("reverse", "S", "Reverse", "Turn the order round", _S),
 
+        Command("again", "r", "Again", "Test once more", _T, footer=True),
+        Command(
+            "trust", "t", "Trust", "Trust the issuer of the broker's certificate, after a look at it", _T,
+            footer=True,
+        ),
+        Command(
+            "round_trip", "p", "Round trip", "Publish on a topic and see whether it comes back", _T,
+            footer=True, changes=True,
+        ),
+
         Command("accept", "f2,ctrl+s", "Save", "Save and close", _D, footer=True),
         Command("load", "enter", "Load", "Put this version into the form; it is not saved by that", _D, footer=True),
-        Command("again", "r", "Again", "Test once more", _D, footer=True),
         Command("close", "escape", "Close", "Close without a change", _D, footer=True),
 
         Command("help", "question_mark,f1", "Help", "What can be done here", _A, footer=True),

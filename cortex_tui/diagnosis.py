@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from enum import StrEnum
+from itertools import chain
+from typing import Any
 
 from cortex_tui.models import ConnectionTestResult, Model, Timestamp
 
@@ -116,14 +118,18 @@ class Diagnosis(ConnectionTestResult):
     """Weak spots of a test that succeeded."""
     certificates: tuple[Certificate, ...] = ()
     """The chain the broker presented, its own certificate first, verified or not."""
+    untrusted: Certificate | None = None
+    """Where the test failed for an unknown issuer: the one of `certificates` that a person may
+    decide to trust, by giving it as `ca_cert`."""
     grants: Grants | None = None
     filters: tuple[FilterGrant, ...] = ()
     round_trips: tuple[RoundTrip, ...] = ()
 
 
-def as_text(result: ConnectionTestResult) -> str:
+def as_text(result: ConnectionTestResult, heading: str = "") -> str:
     """The result as plain text, for a ticket or a terminal; it holds no secret."""
-    return "".join(f"{_inert(line)[:_MAX_LINE].rstrip()}\n" for line in _lines(result))
+    lines = chain([heading] if heading else [], _lines(result))
+    return "".join(f"{_inert(line)[:_MAX_LINE].rstrip()}\n" for line in lines)
 
 
 def _lines(result: ConnectionTestResult) -> Iterator[str]:
@@ -138,14 +144,53 @@ def _lines(result: ConnectionTestResult) -> Iterator[str]:
         took = "" if told.ms is None else f"{told.ms} ms"
         yield f"  {told.stage:<10}  {told.outcome:<7}  {took:>8}  {told.seen}"
     for certificate in result.certificates:
-        yield f"Certificate {certificate.subject}, issued by {certificate.issuer}"
-        yield f"  for {', '.join(certificate.names) or 'no host'}"
-        yield f"  from {certificate.not_before:%Y-%m-%d} to {certificate.not_after:%Y-%m-%d}"
-        yield f"  SHA-256 {certificate.fingerprint}"
+        yield from (f"{'  ' * bool(i)}{line}" for i, line in enumerate(described(certificate)))
     if result.grants:
         yield "The broker grants:"
-        for name, value in result.grants.model_dump(exclude_none=True).items():
-            yield f"  {name.replace('_', ' ')}: {value}"
+        yield from (f"  {name}: {value}" for name, value in granted(result.grants))
     for grant in result.filters:
         answer = grant.reason if grant.granted_qos is None else f"QoS {grant.granted_qos}"
         yield f"Filter {grant.filter}: {answer}"
+    for trip in result.round_trips:
+        answer = "did not come back" if trip.ms is None else f"{trip.ms} ms"
+        yield f"Round trip with QoS {trip.qos}: {answer}"
+
+
+def described(certificate: Certificate) -> tuple[str, str, str, str]:
+    """A certificate in four lines."""
+    kind = "Authority" if certificate.is_authority else "Certificate"
+    by = "itself" if certificate.issuer == certificate.subject else certificate.issuer
+    names = ", ".join(certificate.names) or "no host"
+    dates = f"{certificate.not_before:%Y-%m-%d} to {certificate.not_after:%Y-%m-%d}"
+    return (
+        f"{kind} {certificate.subject}, issued by {by}",
+        "for other certificates" if certificate.is_authority else f"for {names}",
+        f"{dates}, {left(certificate)}",
+        f"SHA-256 {certificate.fingerprint}",
+    )
+
+
+def left(certificate: Certificate) -> str:
+    """How long it is valid: `89 days left`, `expired`."""
+    days = certificate.days_left
+    if days < 0:
+        return "expired"
+    return "1 day left" if days == 1 else f"{days:,} days left"
+
+
+def granted(grants: Grants) -> Iterator[tuple[str, str]]:
+    """What the broker told, name and value; nothing of what it left out."""
+    values: dict[str, Any] = grants.model_dump(exclude_none=True)
+    for field, value in values.items():
+        shown = ("yes" if value else "no") if isinstance(value, bool) else f"{value}"
+        unit = _UNITS.get(field, "")
+        yield _LABELS.get(field, field.replace("_", " ")), f"{shown}{unit}"
+
+
+_LABELS = {
+    "version": "MQTT",
+    "max_qos": "highest QoS",
+    "max_packet_bytes": "largest packet",
+    "assigned_client_id": "assigned client id",
+}
+_UNITS = {"max_packet_bytes": " bytes", "keep_alive": " s", "session_expiry": " s"}

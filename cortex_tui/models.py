@@ -154,6 +154,7 @@ Description = Annotated[
     _checked(partial(syntax.mqtt_string, noun="description")),
 ]
 Topic = Annotated[str, _checked(syntax.topic_filter)]
+TopicName = Annotated[str, _checked(partial(syntax.topic_name, noun="topic"))]
 ApplicationId = Annotated[
     Annotated[str, _checked(syntax.application_id)] | None, BeforeValidator(_blank_is_none)
 ]
@@ -551,10 +552,7 @@ class ConnectionTest(BrokerAccess):
     itself, which would disturb the running connection."""
     filters: Annotated[tuple[str, ...], Field(max_length=1_000)] = ()
     """Extension: filters to subscribe to, as they would be sent to the broker."""
-    round_trip_topic: Annotated[
-        Annotated[str, _checked(partial(syntax.topic_name, noun="round_trip_topic"))] | None,
-        BeforeValidator(_blank_is_none),
-    ] = None
+    round_trip_topic: Annotated[TopicName | None, BeforeValidator(_blank_is_none)] = None
     """Extension: publish to this topic and see whether it comes back; none is not to."""
     time_limit: Annotated[float, Field(ge=1, le=60)] = 10
     """Extension: seconds after which the test ends, whatever the other side does."""

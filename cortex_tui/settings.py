@@ -76,6 +76,8 @@ class Settings(Section):
     default_context: str = LOCAL
     durability: Literal["full", "normal"] = "full"
     """`normal` is faster; a power cut may then undo the last events."""
+    test_seconds: Annotated[float, Field(ge=1, le=60)] = 10
+    """How long a connection test may take."""
     delivery: DeliverySettings = DeliverySettings()
     """Where the actions of the embedded orchestrator go."""
     contexts: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")], Context] = Field(

@@ -88,3 +88,11 @@ class _Node(Generic[T]):
     def __init__(self) -> None:
         self.children: dict[str, _Node[T]] = {}
         self.values: list[T] = []
+
+
+def matched_by(topic_filter: str) -> str:
+    """A topic that a filter takes, shared or not."""
+    if topic_filter.startswith("$share/"):
+        topic_filter = topic_filter.split("/", 2)[2]
+    levels = topic_filter.split("/")
+    return "/".join("cortex-test" if level in ("+", "#") else level for level in levels)

@@ -47,6 +47,8 @@ class Authority:
             self._key,
         )
         self.cert = _store(self._folder, "ca", certificate, self._key).cert
+        self.fingerprint = certificate.fingerprint(hashes.SHA256()).hex(":").upper()
+        """SHA-256, as it is shown to a person."""
 
     def server(
         self, name: str, *, names: tuple[str, ...] = LOCAL_NAMES, days: tuple[float, float] = VALID

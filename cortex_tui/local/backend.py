@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from pydantic import SecretStr
 
-from cortex_tui.backend import BackendError, Capability, Conflict, FieldProblem, Invalid
+from cortex_tui.backend import BackendError, Capability, Conflict, FieldProblem, Invalid, OnStage
 from cortex_tui.delivery_settings import DeliverySettings
 from cortex_tui.diagnosis import Stage
 from cortex_tui.differences import differences
@@ -24,7 +24,7 @@ from cortex_tui.local import tls
 from cortex_tui.local.causes import Cause
 from cortex_tui.local.changes import Changes
 from cortex_tui.local.connection import Connection, Plan
-from cortex_tui.local.daemon import in_daemon_thread
+from cortex_tui.local.daemon import in_daemon_thread, in_this_loop
 from cortex_tui.local.lock import DatabaseLock
 from cortex_tui.local.network import Network
 from cortex_tui.local.processing import Processing
@@ -258,7 +258,9 @@ class LocalBackend:
     async def config_history(self, product_id: int) -> list[ConfigVersion]:
         return await asyncio.to_thread(self._store.config_history, product_id)
 
-    async def test_connection(self, product_id: int, test: ConnectionTest) -> ConnectionTestResult:
+    async def test_connection(
+        self, product_id: int, test: ConnectionTest, *, on_stage: OnStage | None = None
+    ) -> ConnectionTestResult:
         def with_stored_secrets() -> ConnectionTest:
             config = self._store.config(product_id)
             if config is None:
@@ -277,9 +279,11 @@ class LocalBackend:
 
         complete = await asyncio.to_thread(with_stored_secrets)
         cancelled = threading.Event()
+        tell = in_this_loop(on_stage) if on_stage else None
         try:
             return await in_daemon_thread(
-                "cortex-probe", partial(probe, complete, cancelled=cancelled)
+                "cortex-probe",
+                partial(probe, complete, cancelled=cancelled, on_stage=tell),
             )
         finally:
             cancelled.set()

@@ -262,6 +262,16 @@ _VERIFICATION: dict[int, tuple[str, str]] = {
 """Message and advice by OpenSSL's verification error (X509_V_ERR_*)."""
 
 
+def only_untrusted(problem: ssl.SSLCertVerificationError) -> bool:
+    """Whether a certificate was refused for its issuer alone: trust may be all that is missing."""
+    return _VERIFICATION.get(problem.verify_code) in (_SELF_SIGNED, _UNKNOWN_ISSUER)
+
+
+def about_dates(problem: ssl.SSLCertVerificationError) -> bool:
+    """Whether a certificate was refused for its dates: the clock here may be what is wrong."""
+    return problem.verify_code in (_NOT_YET_VALID, _EXPIRED)
+
+
 def _explain_certificate(
     problem: ssl.SSLCertVerificationError, broker: BrokerAccess, chain: Sequence[Certificate]
 ) -> Cause:

@@ -10,12 +10,23 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
+def in_this_loop(function: Callable[[T], None]) -> Callable[[T], None]:
+    """`function`, to be called from any thread; it runs in the loop of now."""
+    loop = asyncio.get_running_loop()
+
+    def call(argument: T) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+            loop.call_soon_threadsafe(function, argument)
+
+    return call
+
+
 async def in_daemon_thread(name: str, function: Callable[[], T]) -> T:
     """Run `function` in a thread of its own, called `name`."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
+    future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
-    def settle(result: T | None, error: Exception | None) -> None:
+    def settle(outcome: tuple[T | None, Exception | None]) -> None:
+        result, error = outcome
         if future.cancelled():
             return
         if error is not None:
@@ -23,13 +34,14 @@ async def in_daemon_thread(name: str, function: Callable[[], T]) -> T:
         else:
             future.set_result(result)  # type: ignore[arg-type]
 
+    settle_here = in_this_loop(settle)
+
     def run() -> None:
         try:
             outcome: tuple[T | None, Exception | None] = (function(), None)
         except Exception as error:
             outcome = (None, error)
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(settle, *outcome)
+        settle_here(outcome)
 
     threading.Thread(target=run, name=name, daemon=True).start()
     return await future

@@ -26,6 +26,7 @@ from cortex_tui.backend import (
     Capability,
     Invalid,
     NotFound,
+    OnStage,
     Unsupported,
 )
 from cortex_tui.diagnosis import Diagnosis
@@ -263,7 +264,10 @@ class RemoteBackend:
         kept = await self._http.ask("GET", path, ConfigHistory, extension=True)
         return sorted(kept.versions, key=lambda each: each.version, reverse=True)
 
-    async def test_connection(self, product_id: int, test: ConnectionTest) -> ConnectionTestResult:
+    async def test_connection(
+        self, product_id: int, test: ConnectionTest, *, on_stage: OnStage | None = None
+    ) -> ConnectionTestResult:
+        del on_stage  # over HTTP the answer arrives whole
         return await self._http.ask(
             "POST",
             f"/products/{product_id}/mqtt-config/test",

@@ -9,9 +9,11 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.message import Message
 
-from cortex_tui.backend import FieldProblem, Invalid, Stale
+from cortex_tui.backend import Capability, FieldProblem, Invalid, Stale
+from cortex_tui.diagnosis import left
 from cortex_tui.differences import differences
 from cortex_tui.models import (
+    TLS_MATERIAL,
     BrokerConfig,
     ConfigDocument,
     ConfigDraft,
@@ -24,8 +26,9 @@ from cortex_tui.models import (
 from cortex_tui.screens.base import Pane
 from cortex_tui.screens.dialogs import Option, Question
 from cortex_tui.screens.history import HistoryDialog, changes
-from cortex_tui.screens.test import TestDialog
+from cortex_tui.screens.test import BESIDE, TestDialog
 from cortex_tui.topics import broker_filters, effective_topic
+from cortex_tui.widgets.certificate import SOON, certificate_lines
 from cortex_tui.widgets.form import Field, Form
 from cortex_tui.widgets.lines import Lines
 from cortex_tui.widgets.text import ACCENT, MUTED, WARN, said
@@ -35,12 +38,27 @@ BROKER_FIELDS = (
     Field("port", "Port", "1883, with TLS mostly 8883"),
     Field("use_tls", "TLS"),
     Field("verify_cert", "Verify"),
+    Field("ca_cert", "CA certificate", "a path, or pasted PEM", pem=True),
+    Field("client_cert", "Client cert", "a path, or pasted PEM", pem=True),
+    Field("client_key", "Client key", "a path, or pasted PEM", pem=True, secret=True),
     Field("username", "User name", "empty: none", apart=True),
     Field("password", "Password", secret=True),
     Field("client_id", "Client id", "empty: generated", apart=True),
     Field("keep_alive", "Keep alive", "seconds; 0 turns pings off"),
     Field("clean_session", "Clean session", "off: missed events are kept"),
 )
+
+SECRETS = {
+    "password": ("username", "no user name"),
+    "client_key": ("client_cert", "no cert"),
+}
+"""Each with the field it goes with, and what is said where that is empty."""
+
+MAX_SHOWN = 3
+"""Certificates of one field that are shown."""
+
+MAX_TEST_FILTERS = 1_000
+"""Filters that a test takes."""
 
 QOS = ("at most once", "at least once", "exactly once")
 
@@ -109,7 +127,8 @@ class ConfigPane(Pane):
         self._document = document
         config = document.mqtt_config
         broker: dict[str, Any] = {} if config is None else config.broker.model_dump()
-        broker.pop("password", None)
+        for secret in SECRETS:
+            broker.pop(secret, None)
         self.broker.load(broker)
         self.topics.load({} if config is None else config.topics.model_dump())
 
@@ -121,25 +140,27 @@ class ConfigPane(Pane):
     @on(Form.Edited)
     def _edited(self, event: Form.Edited) -> None:
         event.stop()
-        self._note_password()
+        self._note_secrets()
         self._note_tls()
+        self._note_material()
         self.topics.note("qos", Content.styled(QOS[self.topics["qos"]], MUTED))
         self._preview()
         self.page.refresh_bindings()
         self.post_message(self.Edited())
 
-    def _note_password(self) -> None:
+    def _note_secrets(self) -> None:
         config = self._stored
-        stored = config is not None and config.broker.password is not None
-        if self.broker["password"]:
-            note = Content.styled("new", ACCENT)
-        elif stored and not self.broker["username"]:
-            note = Content.styled("will be removed: no user name", WARN)
-        elif stored:
-            note = Content.styled("set, unchanged", MUTED)
-        else:
-            note = Content.styled("not set", MUTED)
-        self.broker.note("password", note, keep=True)
+        for secret, (owner, without) in SECRETS.items():
+            stored = config is not None and getattr(config.broker, secret) is not None
+            if self.broker[secret]:
+                note = Content.styled("new", ACCENT)
+            elif stored and not self.broker[owner]:
+                note = Content.styled(f"will be removed: {without}", WARN)
+            elif stored:
+                note = Content.styled("set, unchanged", MUTED)
+            else:
+                note = Content.styled("not set", MUTED)
+            self.broker.note(secret, note, keep=True)
 
     def _note_tls(self) -> None:
         tls, verified = self.broker["use_tls"], self.broker["verify_cert"]
@@ -151,6 +172,37 @@ class ConfigPane(Pane):
         warning = Content.styled("⚠ anyone may be the broker", WARN)
         self.broker.note("verify_cert", Content() if verified else warning, keep=not verified)
 
+    def _note_material(self) -> None:
+        """What is in the certificates. They matter with TLS only, and not everywhere."""
+        able = Capability.TLS_MATERIAL in self.backend.capabilities
+        self.broker.offer(TLS_MATERIAL, visible=self.broker["use_tls"], enabled=able)
+        if not able:
+            for field in TLS_MATERIAL:
+                note = Content.styled("not at this orchestrator", MUTED)
+                self.broker.note(field, note, keep=True)
+            return
+        for field in ("ca_cert", "client_cert"):
+            held = self.broker.pem(field).certificates
+            note = Content()
+            if held:
+                soonest = min(held, key=lambda certificate: certificate.days_left)
+                style = MUTED if soonest.days_left >= SOON else WARN
+                words = (
+                    f"{left(soonest)}; Del removes"
+                    if len(held) == 1
+                    else f"{len(held)} of them, {left(soonest)}"
+                )
+                note = Content.styled(words, style)
+            elif not self.broker[field] and field in self.broker.changed:
+                note = Content.styled("will be removed", WARN)
+            self.broker.note(field, note, keep=bool(note))
+            lines = [
+                Content.assemble(*each)
+                for cert in held[:MAX_SHOWN]
+                for each in certificate_lines(cert)
+            ]
+            self.broker.detail(field, lines)
+
     def _preview(self) -> None:
         preview, topics = self.query_one("#preview", Lines), self.topics.draft
         if topics is None:
@@ -158,6 +210,18 @@ class ConfigPane(Pane):
                 [Content.styled("The filters show when the values above are right.", MUTED)]
             )
             return
+        title = "What the broker is sent"
+        if not any(each.enabled for each in self._subscriptions):
+            title = "No subscription is enabled. One for every application would send"
+        filters = [said(each, ACCENT) for each in self._filters()]
+        preview.show([Content.styled(title, MUTED), *filters])
+
+    def _filters(self) -> Sequence[str]:
+        """What the broker is sent with the values as they stand; with no subscription enabled,
+        what one for every application would send."""
+        topics = self.topics.draft
+        if topics is None:
+            return []
         wanted = [
             effective_topic(
                 topics,
@@ -167,12 +231,7 @@ class ConfigPane(Pane):
             for each in self._subscriptions
             if each.enabled
         ]
-        title = "What the broker is sent"
-        if not wanted:
-            title = "No subscription is enabled. One for every application would send"
-            wanted = [effective_topic(topics)]
-        filters = [said(each, ACCENT) for each in broker_filters(topics, wanted)]
-        preview.show([Content.styled(title, MUTED), *filters])
+        return broker_filters(topics, wanted or [effective_topic(topics)])
 
     # -- commands -----------------------------------------------------------------------------
 
@@ -223,15 +282,33 @@ class ConfigPane(Pane):
             self.load(self._document)
 
     async def do_test(self) -> None:
+        await self.broker.settle()
         if self.broker.draft is None:
             self._complain()
             return
-        values = self.broker.draft.model_dump(include=set(ConnectionTest.model_fields))
-        test = ConnectionTest.model_validate({**values, "password": self.broker.draft.new_password})
-        await self.app.push_screen_wait(TestDialog(self._product_id, test))
+        why = BESIDE
+        while (test := self._test()) is not None:
+            trusted = await self.app.push_screen_wait(TestDialog(self._product_id, test, why))
+            if trusted is None:
+                return
+            self.broker.fill({"ca_cert": trusted.pem})
+            why = "Once more, with the certificate you trust. It is in the form and not saved."
+
+    def _test(self) -> ConnectionTest | None:
+        """The values as they stand, with the filters the product would subscribe to."""
+        if self.broker.draft is None:
+            return None
+        draft = self.broker.draft
+        given = {name: value for name, value in draft if name in ConnectionTest.model_fields}
+        return ConnectionTest(
+            **{**given, "password": draft.new_password, "client_key": draft.new_key},
+            filters=tuple(self._filters()[:MAX_TEST_FILTERS]),
+            time_limit=self.cortex.test_limit,
+        )
 
     async def save(self) -> bool:
         """Save both forms, and say whether that went well."""
+        await self.broker.settle()
         if self.broker.draft is None or self.topics.draft is None:
             self._complain()
             return False

@@ -18,6 +18,7 @@ from cortex_tui.models import Model
 from cortex_tui.widgets.choice import ON_OFF, Choice, Options
 from cortex_tui.widgets.line_input import LineInput
 from cortex_tui.widgets.lines import Lines
+from cortex_tui.widgets.pem_input import READING, PemInput
 from cortex_tui.widgets.text import ACCENT, BAD, MUTED, plain
 
 ROOMY = 72
@@ -40,6 +41,8 @@ class Field:
     secret: bool = False
     json: bool = False
     """Several lines of JSON."""
+    pem: bool = False
+    """Certificates, or a key where it is `secret`."""
     apart: bool = False
     """An empty line above it: another matter begins."""
 
@@ -54,6 +57,7 @@ class _Row(Vertical):
         self.field = field
         self.control = control
         self.loaded: Any = None
+        self._problem: str | None = None
 
     def compose(self) -> ComposeResult:
         with Horizontal():
@@ -61,6 +65,7 @@ class _Row(Vertical):
             yield self.control
             yield Lines(classes="beside")
         yield Lines(classes="below")
+        yield Lines(classes="details")
         yield Static(classes="problem", markup=False)
 
     def on_mount(self) -> None:
@@ -70,7 +75,8 @@ class _Row(Vertical):
     @property
     def value(self) -> Any:
         """What the control holds."""
-        return self.control.text if isinstance(self.control, TextArea) else self.control.value
+        control = self.control
+        return control.text if isinstance(control, TextArea | PemInput) else control.value
 
     @property
     def changed(self) -> bool:
@@ -87,6 +93,8 @@ class _Row(Vertical):
         """Put a value into the control, as if it were typed."""
         if isinstance(self.control, TextArea):
             self.control.text = _inert_json(value)
+        elif isinstance(self.control, PemInput):
+            self.control.hold(value)
         elif isinstance(self.control, Choice):
             self.control.value = value
         else:
@@ -104,8 +112,15 @@ class _Row(Vertical):
         self.query_one(".below", Lines).show([text])
         self.set_class(keep, "-noted")
 
+    def detail(self, lines: Sequence[Content]) -> None:
+        """Show more about the value while the field has the focus."""
+        self.query_one(".details", Lines).show(lines)
+
     def complain(self, problem: str | None) -> None:
         """Show what is wrong with the value, or that nothing is."""
+        if problem == self._problem:
+            return
+        self._problem = problem
         line = self.query_one(".problem", Static)
         line.update(Content.styled(f"✗ {plain(problem)}", BAD) if problem else Content())
         line.display = problem is not None
@@ -138,9 +153,14 @@ class Form(Vertical, Generic[M]):
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Where help has no room beside the fields, that of the focused one stands below all."""
         for row in self._rows.values():
+            row.set_class(row.control is event.widget, "-entered")
             if row.control is event.widget:
                 help_line = Content.styled(row.field.help, MUTED)
                 self.query_one(".help", Lines).show([help_line])
+
+    def on_descendant_blur(self) -> None:
+        for row in self._rows.values():
+            row.remove_class("-entered")
 
     def load(self, values: Mapping[str, Any]) -> None:
         """Take `values` as what is stored; nothing is changed then."""
@@ -154,6 +174,7 @@ class Form(Vertical, Generic[M]):
         for name, value in values.items():
             if name in self._rows:
                 self._rows[name].fill(value)
+        self._take_edits()
 
     def _default(self, name: str) -> Any:
         field = self._model.model_fields[name]
@@ -179,6 +200,30 @@ class Form(Vertical, Generic[M]):
         """Say something beside a field; where there is no room, only what is to `keep`."""
         self._rows[name].note(text, keep)
 
+    def detail(self, name: str, lines: Sequence[Content]) -> None:
+        """Say more about a field while it has the focus."""
+        self._rows[name].detail(lines)
+
+    def pem(self, name: str) -> PemInput:
+        """The field of certificates or a key."""
+        control = self._rows[name].control
+        assert isinstance(control, PemInput)
+        return control
+
+    def offer(self, names: Iterable[str], *, visible: bool, enabled: bool = True) -> None:
+        """Show some fields, or not; one that was changed stays in view."""
+        for name in names:
+            row = self._rows[name]
+            row.display = visible or row.changed
+            row.control.disabled = not enabled
+
+    async def settle(self) -> None:
+        """Wait until files that are named were read."""
+        for row in self._rows.values():
+            if isinstance(row.control, PemInput):
+                await row.control.settle()
+        self._take_edits()
+
     def focus_first(self) -> None:
         """Go to the first field."""
         next(iter(self._rows.values())).control.focus()
@@ -199,8 +244,12 @@ class Form(Vertical, Generic[M]):
     @on(Input.Changed)
     @on(Choice.Changed)
     @on(TextArea.Changed)
-    def _edited(self, event: Input.Changed | Choice.Changed | TextArea.Changed) -> None:
+    @on(PemInput.Examined)
+    def _edited(self, event: Message) -> None:
         event.stop()
+        self._take_edits()
+
+    def _take_edits(self) -> None:
         for name, row in self._rows.items():
             if row.changed:
                 self._touched.add(name)
@@ -212,6 +261,8 @@ class Form(Vertical, Generic[M]):
         values: dict[str, Any] = {}
         for name, row in self._rows.items():
             values[name] = row.value
+            if isinstance(row.control, PemInput) and row.control.problem:
+                self._problems.append(FieldProblem((name,), row.control.problem))
             if row.field.json:
                 try:
                     values[name] = json.loads(row.value or "[]")
@@ -230,6 +281,8 @@ class Form(Vertical, Generic[M]):
         for problem in self._problems:
             name = str(problem.loc[0]) if problem.loc else ""
             name = name if name in self._rows else ""
+            if problem.message == READING:
+                continue  # it is not known yet whether there is one
             if name in self._touched or (not name and self._touched):
                 said.setdefault(name, in_words(problem))
         for name, row in self._rows.items():
@@ -264,6 +317,8 @@ def _control(model: type[Model], field: Field) -> Control:
         area = TextArea(compact=True, tab_behavior="focus", show_line_numbers=True)
         area.cursor_blink = False
         return area
+    if field.pem:
+        return PemInput(key=field.secret)
     options = ON_OFF if model.model_fields[field.name].annotation is bool else field.options
     if options:
         return Choice(options)

@@ -34,7 +34,8 @@ EATEN = {f"ctrl+{key}" for key in "himjsb"} | {"ctrl+left_square_bracket"}
         (Scope.PRODUCT, [ProductScreen]),
         (Scope.CONFIG, [ConfigPane]),
         (Scope.SUBSCRIPTIONS, [SubscriptionsPane]),
-        (Scope.DIALOG, [FormDialog, TestDialog, HistoryDialog]),
+        (Scope.TEST, [TestDialog]),
+        (Scope.DIALOG, [FormDialog, HistoryDialog]),
         (Scope.APP, [CortexApp]),
     ],
 )
@@ -43,7 +44,7 @@ def test_every_command_is_carried_out_by_somebody(scope: Scope, nodes: list[type
         assert any(callable(getattr(node, f"do_{command.name}", None)) for node in nodes), command
 
 
-@pytest.mark.parametrize("scopes", TOGETHER)
+@pytest.mark.parametrize("scopes", [*TOGETHER, {Scope.TEST, Scope.DIALOG, Scope.APP}])
 def test_no_key_means_two_things_at_once(scopes: set[Scope]) -> None:
     keys = Counter(key for command in of(*scopes) for key in command.keys.split(",") if key)
     assert [key for key, count in keys.items() if count > 1] == []

@@ -231,9 +231,10 @@ async def test_a_test_that_is_closed_is_given_up(embedded: Orchestrator, broker:
         await to(person, "Port")
         await person.fill(str(silent.sockets[0].getsockname()[1]))
         await person.press("f4")
-        await person.sees("Connecting without a user name")
+        await person.sees("✓ TCP")
+        await person.sees("… CONNECT")
         await person.press("escape")
-        await person.sees_no("Connecting without")
+        await person.sees_no("✓ TCP")
         await until(left.is_set)
 
 

@@ -8,10 +8,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 
+from cortex_tui.backend import OnStage
 from cortex_tui.diagnosis import Certificate, Diagnosis
 from cortex_tui.local.causes import Cause
 from cortex_tui.local.probe.clock import Cancelled, Clock
-from cortex_tui.local.probe.ladder import Failed, Ladder, OnStage
+from cortex_tui.local.probe.ladder import Failed, Ladder
 from cortex_tui.local.probe.stages import Climb
 from cortex_tui.models import BrokerConfig, ConnectionTest
 
@@ -75,6 +76,7 @@ def _answer(
         stages=ladder.results,
         warnings=warnings,
         certificates=climb.certificates,
+        untrusted=climb.untrusted,
         grants=climb.grants,
         filters=climb.filters,
         round_trips=climb.round_trips,

@@ -1,15 +1,14 @@
 """The stages of a test as they are climbed: each is timed, explained and told at once."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
+from cortex_tui.backend import OnStage
 from cortex_tui.diagnosis import Outcome, Stage, StageResult
 from cortex_tui.local.causes import Cause, explain
 from cortex_tui.local.probe.clock import Cancelled
 from cortex_tui.models import BrokerAccess
-
-OnStage = Callable[[StageResult], None]
 
 
 class Failed(Exception):

@@ -12,7 +12,7 @@ from typing import TypeVar
 from cortex_tui import certificates, syntax
 from cortex_tui.diagnosis import Certificate, FilterGrant, Grants, RoundTrip, Stage, printable
 from cortex_tui.local import tls
-from cortex_tui.local.causes import Cause, explain, reason_name
+from cortex_tui.local.causes import Cause, about_dates, explain, only_untrusted, reason_name
 from cortex_tui.local.probe.clock import Clock
 from cortex_tui.local.probe.dial import Address, Unreached, connect, resolve
 from cortex_tui.local.probe.ladder import Failed, Ladder
@@ -61,6 +61,7 @@ class Climb:
         self._client_id = _own_client_id(test)
         self.address: Address | None = None
         self.certificates: tuple[Certificate, ...] = ()
+        self.untrusted: Certificate | None = None
         self.grants: Grants | None = None
         self.filters: tuple[FilterGrant, ...] = ()
         self.round_trips: tuple[RoundTrip, ...] = ()
@@ -109,8 +110,11 @@ class Climb:
                 now = datetime.now(UTC)
                 with suppress(OSError), self._dial(self._clock, secure=True) as unverified:
                     self._read_chain(unverified, now)
+                if self.certificates and only_untrusted(error):
+                    self.untrusted = self.certificates[-1]
                 seen.extend(_written(self.certificates))
-                seen.append(f"this machine's clock says {now:%Y-%m-%d %H:%M} UTC")
+                if about_dates(error):
+                    seen.append(f"this machine's clock says {now:%Y-%m-%d %H:%M} UTC")
                 raise Failed(explain(error, self._test, chain=self.certificates)) from None
             except OSError as error:
                 raise self._better(error, Stage.TLS) from None

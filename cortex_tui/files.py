@@ -1,0 +1,26 @@
+"""Small text files that a person names."""
+
+from pathlib import Path
+
+MAX_BYTES = 262_144
+"""More than any file has that is meant here; one that is larger was named by mistake."""
+
+
+def read_text(path: str | Path) -> str:
+    """The text in a file; `~` is the home folder. Blocks. Raises `ValueError`, which says problem
+    and fix."""
+    named = Path(path)
+    try:
+        with named.expanduser().open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, RuntimeError, ValueError) as error:  # no such user's home; a NUL in it
+        reason = (isinstance(error, OSError) and error.strerror) or "there is no such place"
+        raise ValueError(f"{named} cannot be read ({reason}): check the path") from None
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"{named} is larger than {MAX_BYTES:,} bytes: name another file")
+    if not data.strip():
+        raise ValueError(f"{named} is empty: name another file")
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise ValueError(f"{named} is no text: give a file in PEM form") from None

@@ -1,0 +1,126 @@
+"""A field for certificates or a key: it takes the path of a file, or pasted PEM text."""
+
+import asyncio
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+
+from textual import events, on
+from textual.message import Message
+from textual.widgets import Input
+from textual.worker import Worker, WorkerError
+
+from cortex_tui.diagnosis import Certificate
+from cortex_tui.files import read_text
+from cortex_tui.widgets.line_input import LineInput
+from cortex_tui.widgets.text import plain
+
+READING = "the file is being read"
+
+SETTLED = 0.2
+"""Seconds without a key after which what was typed is taken for a whole path."""
+
+
+class PemInput(LineInput):
+    """Holds PEM text, and says what is in it; a path that is typed is read, and stays in view.
+
+    Where nothing is typed it holds what was loaded or pasted, which its placeholder names. Del,
+    Backspace and ctrl+u in the empty field remove that.
+    """
+
+    class Examined(Message):
+        """The file was read, or what is in the text is known now."""
+
+    def __init__(self, *, key: bool = False) -> None:
+        """Of a `key` nothing is ever shown."""
+        super().__init__()
+        self._key = key
+        self._held = ""
+        """What was loaded or pasted."""
+        self._from_file: str | None = None
+        self._looking: Worker[None] | None = None
+        self.problem: str | None = None
+        """Why the file cannot be used."""
+        self.certificates: tuple[Certificate, ...] = ()
+        """What is in the text, once it was looked at."""
+
+    @property
+    def text(self) -> str:
+        """The PEM text, or nothing; a path while its file is being read, or cannot be."""
+        if not self.value:
+            return self._held
+        return self.value if self._from_file is None else self._from_file
+
+    def hold(self, text: str | None) -> None:
+        """Take PEM text as it is, and forget what was typed."""
+        self._held = text or ""
+        with self.prevent(Input.Changed):
+            self.value = ""
+        self._take(None)
+
+    async def settle(self) -> None:
+        """Wait until the file that is named was read."""
+        if self._looking is not None:
+            with suppress(WorkerError):
+                await self._looking.wait()
+
+    # -- what a person does -------------------------------------------------------------------
+
+    def _on_paste(self, event: events.Paste) -> None:
+        if "-----BEGIN" in event.text:
+            event.stop()
+            event.prevent_default()
+            self.hold(event.text)
+            self.post_message(self.Changed(self, self.value))
+
+    @on(Input.Changed)
+    def _typed(self) -> None:
+        if self.value:
+            self._held = ""
+        self._take(self.value or None)
+
+    def action_delete_left(self) -> None:
+        self._remove() if not self.value else super().action_delete_left()
+
+    def action_delete_right(self) -> None:
+        self._remove() if not self.value else super().action_delete_right()
+
+    def action_delete_left_all(self) -> None:
+        self._remove() if not self.value else super().action_delete_left_all()
+
+    def _remove(self) -> None:
+        if self._held:
+            self.hold(None)
+            self.post_message(self.Changed(self, self.value))
+
+    # -- looking at it ------------------------------------------------------------------------
+
+    def _take(self, path: str | None) -> None:
+        self._from_file, self.certificates = None, ()
+        self.problem = None if path is None else self.problem or READING
+        self.placeholder = "pasted" if self._key and self._held else ""
+        look = partial(self._examine, path, self._held)
+        self._looking = self.run_worker(look, group="pem", exclusive=True)
+
+    async def _examine(self, path: str | None, text: str) -> None:
+        if path is not None:
+            await asyncio.sleep(SETTLED)
+            try:
+                text = self._from_file = await asyncio.to_thread(read_text, path)
+                self.problem = None
+            except ValueError as error:
+                self.problem, text = str(error), ""
+        if text and not self._key:
+            self.certificates = await asyncio.to_thread(_read, text)
+        if self._held and self.certificates:
+            self.placeholder = plain(self.certificates[0].subject)
+        self.post_message(self.Examined())
+
+
+def _read(text: str) -> tuple[Certificate, ...]:
+    from cortex_tui.certificates import read_pem  # heavy
+
+    try:
+        return read_pem(text, datetime.now(UTC))
+    except ValueError:
+        return ()  # the model says what is wrong
