@@ -139,6 +139,7 @@ class Form(Vertical, Generic[M]):
         self._rows = {field.name: _Row(field, _control(model, field)) for field in fields}
         self._touched: set[str] = set()
         self._problems: list[FieldProblem] = []
+        self._checked: list[Any] = []
         self.draft: M | None = None
         """What the form says, or none while something is wrong with it."""
 
@@ -244,10 +245,17 @@ class Form(Vertical, Generic[M]):
     @on(Input.Changed)
     @on(Choice.Changed)
     @on(TextArea.Changed)
-    @on(PemInput.Examined)
     def _edited(self, event: Message) -> None:
         event.stop()
         self._take_edits()
+
+    @on(PemInput.Examined)
+    def _examined(self, event: PemInput.Examined) -> None:
+        event.stop()
+        if self._typed() != self._checked:
+            self._take_edits()
+        else:  # what an orchestrator said of these values still stands
+            self.post_message(self.Edited())
 
     def _take_edits(self) -> None:
         for name, row in self._rows.items():
@@ -256,7 +264,12 @@ class Form(Vertical, Generic[M]):
             row.mark()
         self._check()
 
+    def _typed(self) -> list[Any]:
+        """What all the fields say; equal as long as nothing was edited."""
+        return [(row.value, getattr(row.control, "problem", None)) for row in self._rows.values()]
+
     def _check(self) -> None:
+        self._checked = self._typed()
         self.draft, self._problems = None, []
         values: dict[str, Any] = {}
         for name, row in self._rows.items():
