@@ -32,6 +32,8 @@ from cortex_tui.models import BrokerConfig, BrokerInfo, ConnectionState, Refused
 
 log = logging.getLogger(__name__)
 
+FIRST_PROTOCOL = MQTTProtocolVersion.MQTTv5
+"""What a broker is tried with at first; MQTT 3.1.1 is fallen back to."""
 CONNACK_TIMEOUT = 10.0
 """Seconds from CONNECT to CONNACK; paho itself would wait for the keep alive."""
 LONGEST_DELAY = 60.0
@@ -149,7 +151,7 @@ class Connection:
     def start(self, plan: Plan) -> None:
         """Connect anew as `plan` says, whatever it is doing now."""
         self._hang_up()
-        self._protocol, self._protocol_proven = MQTTProtocolVersion.MQTTv5, False
+        self._protocol, self._protocol_proven = FIRST_PROTOCOL, False
         self._plan = plan
         self._closer = CloserLook(self._network, plan.broker, partial(self._explained, plan.broker))
         self._failures = 0
