@@ -50,6 +50,8 @@ OnPublished = Callable[[str | None], None]
 
 _VERSIONS = {MQTTProtocolVersion.MQTTv5: "5.0", MQTTProtocolVersion.MQTTv311: "3.1.1"}
 _UNSUPPORTED_VERSION = 1
+_IF_NEW = SubscribeOptions.RETAIN_SEND_IF_NEW_SUB
+"""Retained messages come once, not after every reconnect (MQTT 5 §3.8.3.1)."""
 _RECEIVED = (b"", b"\x40\x02", b"\x50\x02")
 """How the acknowledgement of a message begins: none, PUBACK, PUBREC (MQTT 5 §3.4, §3.5)."""
 _KEEP_ALIVE_TIMEOUT = 141
@@ -295,7 +297,8 @@ class Connection:
                 max_qos=getattr(properties, "MaximumQoS", 2),
             ),
         )
-        self._synchronise()
+        # Every time, also where the broker kept the session: only its SUBACK says what is granted.
+        self._synchronise(anew=True)
 
     def _on_disconnect(
         self,
@@ -428,11 +431,12 @@ class Connection:
             self._client.loop_misc()
             self._flush()
 
-    def _synchronise(self) -> None:
-        """Make the broker's subscriptions those of the plan."""
+    def _synchronise(self, *, anew: bool = False) -> None:
+        """Make the broker's subscriptions those of the plan; `anew` asks for all of them."""
         client, plan = self._client, self._running
         assert client is not None
-        known = self._at_broker | {each.filter for each in self.link.refused}
+        refused = {each.filter for each in self.link.refused}
+        known = refused if anew else self._at_broker | refused
         surplus, missing = self._at_broker - plan.filters, sorted(plan.filters - known)
         too_long = [each for each in missing if len(each.encode()) > syntax.MAX_STRING_BYTES]
         missing = [each for each in missing if each not in too_long]
@@ -440,7 +444,7 @@ class Connection:
             client.unsubscribe(some)
         for some in _chunks(missing):
             _, mid = client.subscribe(
-                [(each, SubscribeOptions(qos=plan.qos)) for each in some]
+                [(each, SubscribeOptions(plan.qos, retainHandling=_IF_NEW)) for each in some]
                 if self._protocol is MQTTProtocolVersion.MQTTv5
                 else [(each, plan.qos) for each in some]
             )

@@ -4,9 +4,10 @@ Rows are made for a batch and added within its transaction. The events of a prod
 of `RING` places, so that keeping to the limit costs nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from typing import NamedTuple
 
 import orjson
@@ -44,6 +45,8 @@ class EventRow(NamedTuple):
     problem: str | None
     decisions: bytes
 
+
+_REPLACE = f"REPLACE INTO events VALUES ({', '.join('?' * len(EventRow._fields))})"  # noqa: S608
 
 DecisionRow = tuple[int, int] | tuple[int, int, str]
 """A subscription, the position of its outcome in `Outcome`, and an error where there was one."""
@@ -108,21 +111,23 @@ class History:
         """What a batch is to add for a product; nothing is kept before `add` and `added`."""
         return Addition(product_id, self._of(product_id).event_id)
 
-    def add(self, db: Database, additions: Iterable[Addition]) -> None:
+    def add(self, db: Database, additions: Collection[Addition]) -> None:
         """Write within a transaction of the caller's; call `added` once it is committed."""
-        places = ", ".join("?" * len(EventRow._fields))
-        for each in additions:
-            db.conn.executemany(f"REPLACE INTO events VALUES ({places})", each.rows)  # noqa: S608
-            if each.keys:
-                upto = self._of(each.product_id).seen_upto + len(each.keys)
-                db.conn.execute(
-                    "INSERT INTO seen VALUES (?, ?, ?)",
-                    (each.product_id, upto, b"".join(each.keys)),
-                )
-                db.conn.execute(
-                    "DELETE FROM seen WHERE product_id = ? AND upto < ?",
-                    (each.product_id, upto - MAX_SEEN),
-                )
+        rows = chain.from_iterable(each.rows for each in additions)
+        db.conn.executemany(_REPLACE, rows)
+        seen = [
+            (each.product_id, self._of(each.product_id).seen_upto + len(each.keys), each.keys)
+            for each in additions
+            if each.keys
+        ]
+        db.conn.executemany(
+            "INSERT INTO seen VALUES (?, ?, ?)",
+            [(product_id, upto, b"".join(keys)) for product_id, upto, keys in seen],
+        )
+        db.conn.executemany(
+            "DELETE FROM seen WHERE product_id = ? AND upto < ?",
+            [(product_id, upto - MAX_SEEN) for product_id, upto, _ in seen],
+        )
 
     def added(self, additions: Iterable[Addition]) -> None:
         """These additions are committed."""

@@ -5,6 +5,7 @@ descriptor 1,024 on. What blocks (DNS, TCP, TLS) runs on a few threads beside it
 """
 
 import contextlib
+import gc
 import heapq
 import itertools
 import logging
@@ -14,13 +15,26 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 log = logging.getLogger(__name__)
 
 DIALERS = 32
 """Connection attempts that may wait for DNS, TCP or TLS at the same time."""
+
+
+@contextlib.contextmanager
+def _garbage_later() -> Iterator[None]:
+    """No search for reference cycles meanwhile. A batch of messages is many small objects and no
+    cycle; with thousands of subscriptions in memory the searches cost more than the messages."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class Ready(Protocol):
@@ -111,25 +125,30 @@ class Network:
     def _run(self) -> None:
         while True:
             closing = self._closing
-            served = 0
             at_once = closing or bool(self._calls)
-            for key, mask in self._selector.select(0 if at_once else self._time_to_next()):
-                served += key.fileobj is not self._wake_reader
-                self._guarded(
-                    key.data,
-                    read=bool(mask & selectors.EVENT_READ),
-                    write=bool(mask & selectors.EVENT_WRITE),
-                )
-            for _ in range(len(self._calls)):
-                self._guarded(self._calls.popleft())
-            self._run_due()
-            if served:
-                self._guarded(self._after_round)
+            ready = self._selector.select(0 if at_once else self._time_to_next())
+            with _garbage_later():
+                self._round(ready)
             if closing:
                 break
         self._selector.close()
         self._wake_reader.close()
         self._wake_writer.close()
+
+    def _round(self, ready: Iterable[tuple[selectors.SelectorKey, int]]) -> None:
+        served = 0
+        for key, mask in ready:
+            served += key.fileobj is not self._wake_reader
+            self._guarded(
+                key.data,
+                read=bool(mask & selectors.EVENT_READ),
+                write=bool(mask & selectors.EVENT_WRITE),
+            )
+        for _ in range(len(self._calls)):
+            self._guarded(self._calls.popleft())
+        self._run_due()
+        if served:
+            self._guarded(self._after_round)
 
     def _run_due(self) -> None:
         now = time.monotonic()

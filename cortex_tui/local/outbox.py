@@ -57,6 +57,12 @@ class NewJob(NamedTuple):
     finished_at: float | None
 
 
+_INSERT = (
+    f"INSERT INTO outbox ({', '.join(NewJob._fields)}) "  # noqa: S608
+    f"VALUES ({', '.join('?' * len(NewJob._fields))})"
+)
+
+
 def new_job(
     action: CompiledAction,
     payload: Any,
@@ -145,12 +151,8 @@ class Outbox:
 
     def add(self, db: Database, jobs: Collection[NewJob]) -> None:
         """Add jobs within a transaction of the caller's, and count those that are final."""
-        places = ", ".join("?" * len(NewJob._fields))
-        db.conn.executemany(
-            f"INSERT INTO outbox ({', '.join(NewJob._fields)}) VALUES ({places})",  # noqa: S608
-            jobs,
-        )
-        _count(db, [(job.subscription_id, JobState(job.state)) for job in jobs])
+        db.conn.executemany(_INSERT, jobs)
+        _count(db, Counter((job.subscription_id, job.state) for job in jobs))
         self._changed = True
 
     # -- attempts -----------------------------------------------------------------------------
@@ -202,7 +204,7 @@ class Outbox:
                 for verdict in verdicts
             ],
         )
-        _count(db, [(verdict.claim.subscription_id, verdict.state) for verdict in verdicts])
+        _count(db, Counter((verdict.claim.subscription_id, verdict.state) for verdict in verdicts))
         db.conn.executemany(
             """UPDATE subscriptions SET attempts_failed = attempts_failed + 1, last_error = ?,
                 last_error_at = ?, last_error_event_id = ? WHERE id = ?""",
@@ -339,14 +341,15 @@ def _claim(db: Database, target: str, limit: int, now: float) -> list[Claim]:
     return [Claim(*row) for row in rows]
 
 
-def _count(db: Database, ended: Iterable[tuple[int, JobState]]) -> None:
-    """Add final states to the stats of their subscriptions (API reference §4)."""
+def _count(db: Database, ended: Mapping[tuple[int, str], int]) -> None:
+    """Add states that are final to the stats of their subscriptions (API reference §4); `ended`
+    says how many jobs of a subscription came to a state."""
     executed, failed = Counter[int](), Counter[int]()
-    for subscription_id, state in ended:
+    for (subscription_id, state), jobs in ended.items():
         if state in (JobState.DONE, JobState.RECORDED):
-            executed[subscription_id] += 1
-        elif state is JobState.DEAD:
-            failed[subscription_id] += 1
+            executed[subscription_id] += jobs
+        elif state == JobState.DEAD:
+            failed[subscription_id] += jobs
     db.conn.executemany(
         """UPDATE subscriptions SET actions_executed = actions_executed + ?,
             actions_failed = actions_failed + ? WHERE id = ?""",

@@ -93,8 +93,8 @@ class Pipeline:
 
     @property
     def holding(self) -> bool:
-        """Whether messages wait for room in the outbox."""
-        return bool(self._waiting) and self._outbox.full
+        """Whether messages wait, for room in the outbox or for the end of this round."""
+        return bool(self._waiting)
 
     def run(self) -> None:
         """Deal with what has arrived, unless too many actions wait already."""

@@ -13,6 +13,8 @@ from paho.mqtt.enums import MQTTErrorCode
 from cortex_tui.local.splitter import Publish, Splitter
 
 READ_SIZE = 131_072
+"""Bytes asked of the socket at once."""
+MAX_READ = 1_048_576
 """Bytes read from one connection before the others have their turn."""
 
 
@@ -21,6 +23,7 @@ class Stream:
 
     def __init__(self, sock: Any, splitter: Splitter) -> None:
         self.real = sock
+        self._tls = isinstance(sock, ssl.SSLSocket)
         self._splitter = splitter
         self._unsent = bytearray()
         self._ended = False
@@ -28,16 +31,20 @@ class Stream:
     # -- for whoever drives the connection ----------------------------------------------------
 
     def receive(self) -> list[Publish]:
-        """Read what is there, at most about `READ_SIZE`, and return the messages in it.
+        """Read what is there, at most about `MAX_READ`, and return the messages in it.
 
         Raises `Malformed`. The end of the connection, however it ends, is for paho to find.
         """
         pieces: list[bytes] = []
+        left = MAX_READ
         try:
-            pieces.append(self.real.recv(READ_SIZE))
             # TLS gives a record at a time, and may hold decrypted bytes that no selector sees.
-            while isinstance(self.real, ssl.SSLSocket) and self.real.pending():
-                pieces.append(self.real.recv(READ_SIZE))
+            while left > 0 or (self._tls and self.real.pending()):
+                piece = self.real.recv(READ_SIZE)
+                pieces.append(piece)
+                left -= len(piece)
+                if not piece or (len(piece) < READ_SIZE and not self._tls):
+                    break
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             pass
         except OSError:
