@@ -131,6 +131,8 @@ class Connection:
         self._take = take
         self._on_change = on_change
         self._plan: Plan | None = None
+        self._successor: Plan | None = None
+        """What to start once the broker has answered the present attempt."""
         self._closer: CloserLook | None = None
         self._client: StreamingClient | None = None
         self._dialling: set[StreamingClient] = set()
@@ -152,6 +154,12 @@ class Connection:
 
     def start(self, plan: Plan) -> None:
         """Connect anew as `plan` says, whatever it is doing now."""
+        if self._plan and self._deadline and _same_session(plan, self._plan):
+            # A CONNECT that waits for its answer, and is closed on, may reach the broker after the
+            # next one and take the session over from it.
+            self._successor = plan
+            return
+        self._successor = None
         self._hang_up()
         self._protocol, self._protocol_proven = FIRST_PROTOCOL, False
         self._plan = plan
@@ -162,6 +170,7 @@ class Connection:
 
     def stop(self, state: ConnectionState, *, forget_session: bool = False) -> None:
         """Disconnect and stay so, in `state`; with `forget_session` the broker's session ends."""
+        self._successor = None
         self._hang_up(forget_session=forget_session)
         self._plan = None
         self._set(state=state, version=None, attempt=0, error=None, hint=None)
@@ -243,7 +252,9 @@ class Connection:
         elif failure is not None:
             self._not_connected(explain(failure, self._plan.broker))
         else:
-            self._flush()
+            assert client.stream is not None
+            # CONNECT goes out in a later round, so that one that is already superseded never does.
+            self._network.watch(client.stream.real, self._ready, write=True)
             self._deadline = self._network.later(CONNACK_TIMEOUT, self._no_connack)
             self._tick = self._network.later(1.0, self._every_second)
 
@@ -256,7 +267,13 @@ class Connection:
         client.on_socket_close = self._on_socket_close
         return client
 
+    def _make_way(self) -> None:
+        """The broker answered, or will not: go on to what was wanted meanwhile."""
+        if self._successor is not None:
+            self.start(self._successor)
+
     def _no_connack(self) -> None:
+        self._deadline = None
         if self._falls_back():
             self._fall_back()
             return
@@ -299,6 +316,7 @@ class Connection:
         )
         # Every time, also where the broker kept the session: only its SUBACK says what is granted.
         self._synchronise(anew=True)
+        self._network.call(self._make_way)
 
     def _on_disconnect(
         self,
@@ -482,6 +500,7 @@ class Connection:
     def _failed(self, cause: Cause) -> None:
         self._cancel_timers()
         self._drop_pending()
+        self._network.call(self._make_way)
         now = datetime.now(UTC)
         was_connected = self.link.state is ConnectionState.CONNECTED
         if was_connected and self.link.last_connected_at is not None:
@@ -550,12 +569,13 @@ class Connection:
         if client.socket() is not None and client.stream is not None:
             self._network.unwatch(client.stream.real)
             client.on_socket_close = None  # paho would tell it once more, whenever it is collected
-            client.stream.close()
+            client.stream.abandon()
 
     def _cancel_timers(self, *, keep_tick: bool = False) -> None:
         for timer in (self._retry, self._deadline, None if keep_tick else self._tick):
             if timer is not None:
                 timer.cancel()
+        self._deadline = None
 
     @property
     def _running(self) -> Plan:
@@ -565,6 +585,10 @@ class Connection:
     def _set(self, **changes: Any) -> None:
         self.link = replace(self.link, **changes, updated_at=datetime.now(UTC))
         self._on_change(self.product_id)
+
+
+def _same_session(one: Plan, other: Plan) -> bool:
+    return (one.broker.address, one.client_id) == (other.broker.address, other.client_id)
 
 
 def _chunks(filters: list[str]) -> Iterable[list[str]]:

@@ -92,6 +92,11 @@ class Stream:
     def close(self) -> None:
         """Paho closes right after it has written DISCONNECT, which is still to be sent."""
         self.flush()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Close, and send nothing more."""
+        self._unsent.clear()
         self.real.close()
 
     def fileno(self) -> int:

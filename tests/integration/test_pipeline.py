@@ -296,4 +296,4 @@ async def test_messages_of_a_connection_that_ended_are_not_acknowledged_on_the_n
     assert client is not None
     assert client.stream is not None
     assert not client.stream.unsent
-    assert "PUBACK" not in getattr(broker, "log", "")
+    assert "Received PUBACK" not in getattr(broker, "log", "")
