@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from cortex_tui import __version__, scripting
+from cortex_tui import __version__, diagnosing, scripting
 
 if TYPE_CHECKING:
     from cortex_tui.app import CortexApp, OpenBackend
@@ -312,3 +312,4 @@ def _log_to_file() -> None:
 
 
 scripting.register(main)
+main.add_command(diagnosing.test)

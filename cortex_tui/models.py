@@ -45,6 +45,7 @@ STORED = {"stored": True}
 MAX_NAME = 200
 MAX_DESCRIPTION = 2_000
 MAX_ACTIONS = 50
+MAX_TEST_FILTERS = 1_000
 MAX_PEM = 262_144
 """Characters; the authorities a whole operating system trusts are about 220,000."""
 MAX_ACTION_DEPTH = 30
@@ -550,7 +551,7 @@ class ConnectionTest(BrokerAccess):
     ] = None
     """Extension: what the test's own client id begins with. A test never takes the given one
     itself, which would disturb the running connection."""
-    filters: Annotated[tuple[str, ...], Field(max_length=1_000)] = ()
+    filters: Annotated[tuple[str, ...], Field(max_length=MAX_TEST_FILTERS)] = ()
     """Extension: filters to subscribe to, as they would be sent to the broker."""
     round_trip_topic: Annotated[TopicName | None, BeforeValidator(_blank_is_none)] = None
     """Extension: publish to this topic and see whether it comes back; none is not to."""

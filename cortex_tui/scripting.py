@@ -77,7 +77,7 @@ async def products(backend: Backend, as_json: bool) -> None:
     """
     states = await _settled(backend)
     if as_json:
-        _print_json([state.product.model_dump(mode="json") for state in states])
+        print_json([state.product.model_dump(mode="json") for state in states])
         return
     _print_table(
         ("ID", "NAME", "STATE", "BROKER", "SUBSCRIPTIONS"),
@@ -108,13 +108,13 @@ async def status(backend: Backend, product: str | None, as_json: bool, watch: bo
       cortex status || mail -s "a product is down" ops
       cortex status tyres --json --watch
     """
-    chosen = None if product is None else (await _find(backend, product)).id
+    chosen = None if product is None else (await find(backend, product)).id
     if watch:
         await _follow(backend, chosen, as_json)
         return
     states = [each for each in await _settled(backend) if chosen in (None, each.product.id)]
     if as_json and chosen is None:
-        _print_json([_as_json(state) for state in states])
+        print_json([_as_json(state) for state in states])
     else:
         for state in states:
             _print_status(state, as_json)
@@ -148,7 +148,7 @@ async def subscriptions(
     """
     if enable is not None or disable is not None:
         _may_change()
-    found = await _find(backend, product)
+    found = await find(backend, product)
     for name, enabled in ((enable, True), (disable, False)):
         if name is not None:
             subscription = _named(await backend.subscriptions(found.id), name)
@@ -156,7 +156,7 @@ async def subscriptions(
             await backend.update_subscription(found.id, subscription.id, change)
     rows = await backend.subscriptions(found.id)
     if as_json:
-        _print_json([row.model_dump(mode="json") for row in rows])
+        print_json([row.model_dump(mode="json") for row in rows])
         return
     _print_table(
         ("ID", "ON", "NAME", "RECEIVED", "TOPIC"),
@@ -180,7 +180,7 @@ async def reconnect(backend: Backend, product: str) -> None:
     Exits with 0 where it is connected afterwards, else with 1.
     """
     _may_change()
-    found = await _find(backend, product)
+    found = await find(backend, product)
     await backend.reconnect(found.id)
     states = [each for each in await _settled(backend) if each.product.id == found.id]
     for state in states:
@@ -202,10 +202,10 @@ async def events(backend: Backend, product: str, limit: int, as_json: bool) -> N
     \b
     Example: cortex events tyres --json --limit 1 | jq -r '.[].payload'
     """
-    found = await _find(backend, product)
+    found = await find(backend, product)
     rows = await backend.events(found.id, limit=limit)
     if as_json:
-        _print_json([row.model_dump(mode="json") for row in rows])
+        print_json([row.model_dump(mode="json") for row in rows])
         return
     now = datetime.now(UTC)
     _print_table(
@@ -265,7 +265,7 @@ async def actions(
             raise click.UsageError("--retry and --discard: give one of them")
         if sum((job_id is not None, subscription is not None, every)) != 1:
             raise click.UsageError("say which: one of --id, --subscription and --all")
-    found = await _find(backend, product)
+    found = await find(backend, product)
     known = await backend.subscriptions(found.id)
     subscription_id = None if subscription is None else _named(known, subscription).id
     if retry or discard:
@@ -275,7 +275,7 @@ async def actions(
         if retry:
             await _attempted(backend, found.id)
         if as_json:
-            _print_json({"count": count})
+            print_json({"count": count})
         else:
             click.echo(f"{count:,} {'retried' if retry else 'discarded'}")
         return
@@ -288,7 +288,7 @@ async def actions(
     )
     rows = [row for row in rows if job_id in (None, row.id)]
     if as_json:
-        _print_json([row.model_dump(mode="json") for row in rows])
+        print_json([row.model_dump(mode="json") for row in rows])
         return
     now, names = datetime.now(UTC), {each.id: each.name for each in known}
     _print_table(
@@ -327,7 +327,7 @@ def _may_change() -> None:
         raise SettingsError("the context is read-only", "Choose another with --context.")
 
 
-async def _find(backend: Backend, wanted: str) -> Product:
+async def find(backend: Backend, wanted: str) -> Product:
     known = await backend.products()
     for product in known:
         if wanted == str(product.id) or wanted.casefold() == product.name.casefold():
@@ -392,7 +392,7 @@ def _print_status(state: ProductState, as_json: bool) -> None:
     click.echo("; ".join(parts))
 
 
-def _print_json(value: object) -> None:
+def print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2))
 
 

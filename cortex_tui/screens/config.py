@@ -13,6 +13,7 @@ from cortex_tui.backend import Capability, FieldProblem, Invalid, Stale
 from cortex_tui.diagnosis import left
 from cortex_tui.differences import differences
 from cortex_tui.models import (
+    MAX_TEST_FILTERS,
     TLS_MATERIAL,
     BrokerConfig,
     ConfigDocument,
@@ -56,9 +57,6 @@ SECRETS = {
 
 MAX_SHOWN = 3
 """Certificates of one field that are shown."""
-
-MAX_TEST_FILTERS = 1_000
-"""Filters that a test takes."""
 
 QOS = ("at most once", "at least once", "exactly once")
 

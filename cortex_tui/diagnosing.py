@@ -1,0 +1,233 @@
+"""The command `cortex test`: the connection test of a product, or of any broker by its URL."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
+
+import click
+from pydantic import SecretStr, ValidationError
+
+from cortex_tui import files, topics
+from cortex_tui.backend import Backend, Invalid, NotFound, field_problems
+from cortex_tui.diagnosis import Diagnosis, Outcome, Stage, as_text
+from cortex_tui.models import (
+    MAX_TEST_FILTERS,
+    ConnectionTest,
+    ConnectionTestResult,
+    MqttConfig,
+    Subscription,
+)
+from cortex_tui.scripting import find, print_json
+from cortex_tui.settings import SettingsError, read_secret
+
+FAILED_AT = {stage: code for code, stage in enumerate(Stage, start=10)}
+"""Exit codes: 10 is DNS, 15 the round trip."""
+FAILED = 1
+"""Where an orchestrator tells no stage."""
+
+PASSWORD = "CORTEX_TEST_PASSWORD"  # noqa: S105 - the name of the variable
+SCHEMES = {"mqtt": (1883, False), "mqtts": (8883, True)}
+
+Test = tuple[str, ConnectionTestResult]
+"""What was tested, and how that went."""
+
+
+@click.command(
+    epilog="""\b
+Exit codes: 0 everything works; 10 DNS, 11 TCP, 12 TLS, 13 CONNECT, 14 SUBSCRIBE or
+15 ROUND TRIP failed (of several products, the first that failed); 1 failed, and the
+orchestrator tells no stage; 2 wrong usage; 3 the orchestrator cannot be asked.
+
+\b
+Examples:
+  cortex test                                every product
+  cortex test tyres --round-trip a/b/test
+  cortex test mqtts://alice@broker.example:8883 --ca-file ca.pem --json
+"""
+)
+@click.argument("target", required=False, metavar="[PRODUCT | mqtt[s]://[USER@]HOST[:PORT]]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--round-trip", metavar="TOPIC", help="Publish there too, and wait for it.")
+@click.option("--filter", "filters", metavar="FILTER", multiple=True, help="Subscribe to it.")
+@click.option("--ca-file", metavar="PEM", help="Authorities to trust, instead of the system's.")
+@click.option("--cert-file", metavar="PEM", help="Client certificate.")
+@click.option("--key-file", metavar="PEM", help="Its private key, without a passphrase.")
+@click.option("--no-verify", is_flag=True, help="Do not verify the broker's certificate.")
+@click.option(
+    "--password-file",
+    type=click.Path(path_type=Path),
+    help=f"Its one line is the password. [env: {PASSWORD}, itself]",
+)
+@click.option(
+    "--timeout", type=click.FloatRange(1, 60), help="Seconds a test may take.  [default: 10]"
+)
+@click.pass_obj
+def test(session: Any, /, target: str | None, as_json: bool, **options: Any) -> None:
+    """Say why a broker can or cannot be connected to: which step fails, and what to change.
+
+    Without a target every product is tested. Nothing is saved, and no running connection is
+    disturbed. A password is never an argument: it is asked for, or comes from a file or the
+    environment; a product's stored one is used as it is.
+    """
+    options["timeout"] = options["timeout"] or session.settings.test_seconds
+    try:
+        results = asyncio.run(_run(session, target, options))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except ValidationError as error:
+        raise Invalid(field_problems(error)) from None
+    except ValueError as error:  # of a file
+        raise SettingsError(str(error)) from None
+    if as_json:
+        dumped = [{"target": what, **result.model_dump(mode="json")} for what, result in results]
+        print_json(dumped if target is None else dumped[0])
+    else:
+        click.echo("\n".join(as_text(result, f"Test of {what}") for what, result in results))
+    sys.exit(next((code for _, result in results if (code := exit_code(result))), 0))
+
+
+def exit_code(result: ConnectionTestResult) -> int:
+    """0, or the code of the stage that failed."""
+    if result.status == "success":
+        return 0
+    stages = result.stages if isinstance(result, Diagnosis) else ()
+    failed = (told.stage for told in stages if told.outcome is Outcome.FAILED)
+    return next((FAILED_AT[stage] for stage in failed), FAILED)
+
+
+async def _run(session: Any, target: str | None, options: dict[str, Any]) -> list[Test]:
+    if target is not None and "://" in target:
+        return [await _of_url(target, options)]
+    backend: Backend = await session.open()
+    try:
+        results = [each async for each in _of_products(backend, target, options)]
+    finally:
+        await backend.aclose()
+    if not results:
+        raise NotFound("there is no product with a broker", "Name one, or give a URL: mqtt://…")
+    return results
+
+
+# -- a broker by its URL ----------------------------------------------------------------------
+
+
+async def _of_url(url: str, options: dict[str, Any]) -> Test:
+    from cortex_tui.local.daemon import in_daemon_thread
+    from cortex_tui.local.probe import probe
+
+    access = parse(url)
+    user = access["username"]
+    made = ConnectionTest.model_validate(
+        {**access, **_given(options), "password": _password(options, user) or _asked(user)}
+    )
+    return url, await in_daemon_thread("cortex-probe", partial(probe, made))
+
+
+def parse(url: str) -> dict[str, Any]:
+    """Host, port, TLS and user name of a broker's URL. Raises `SettingsError`, which repeats
+    nothing of it: there may be a password in it."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise SettingsError(
+            "the URL cannot be read", "Write mqtt://host or mqtts://host:8883."
+        ) from None
+    if parts.scheme not in SCHEMES:
+        raise SettingsError("the URL has another scheme than mqtt or mqtts", _scheme_hint(parts))
+    if parts.password is not None:
+        raise SettingsError(
+            "the URL has a password, which other users of this machine can see",
+            f"Leave it out: it is asked for, or read from --password-file or {PASSWORD}.",
+        )
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise SettingsError("the URL goes on after the port", "Give topics with --filter.")
+    usual_port, use_tls = SCHEMES[parts.scheme]
+    user = unquote(parts.username) if parts.username else None
+    host = parts.hostname or ""
+    return {"host": host, "port": port or usual_port, "use_tls": use_tls, "username": user}
+
+
+def _scheme_hint(parts: SplitResult) -> str:
+    if parts.scheme in ("ws", "wss"):
+        return "MQTT over WebSocket is not spoken here: use the broker's MQTT port."
+    return "Write mqtt://host, or mqtts://host with TLS."
+
+
+# -- products ---------------------------------------------------------------------------------
+
+
+async def _of_products(
+    backend: Backend, target: str | None, options: dict[str, Any]
+) -> AsyncIterator[Test]:
+    known = await backend.products() if target is None else [await find(backend, target)]
+    for product in known:
+        document = await backend.config(product.id)
+        if document.mqtt_config is not None:
+            made = _as_stored(document.mqtt_config, document.subscriptions or (), options)
+            result = await backend.test_connection(product.id, made)
+            yield f"{product.name}, {made.address}", result
+        elif target is not None:
+            raise NotFound("MQTT is not configured for this product", "Save a broker first.")
+
+
+def _as_stored(
+    config: MqttConfig, subscriptions: tuple[Subscription, ...], options: dict[str, Any]
+) -> ConnectionTest:
+    """A product's own values, with its stored secrets unless others are given."""
+    broker = config.broker.model_dump(include=set(ConnectionTest.model_fields))
+    wanted = [each.topic for each in subscriptions if each.enabled]
+    filters = topics.broker_filters(
+        config.topics, wanted or [topics.effective_topic(config.topics)]
+    )
+    return ConnectionTest.model_validate(
+        {
+            **broker,
+            "filters": filters[:MAX_TEST_FILTERS],
+            "client_key": None,
+            **_given(options),
+            "password": _password(options, broker["username"]),
+        }
+    )
+
+
+# -- what is given ----------------------------------------------------------------------------
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    given: dict[str, Any] = {"time_limit": options["timeout"]}
+    for field, option in (
+        ("ca_cert", "ca_file"),
+        ("client_cert", "cert_file"),
+        ("client_key", "key_file"),
+    ):
+        if options[option] is not None:
+            given[field] = files.read_text(options[option])
+    if options["filters"]:
+        given["filters"] = options["filters"]
+    if options["round_trip"] is not None:
+        given["round_trip_topic"] = options["round_trip"]
+    if options["no_verify"]:
+        given["verify_cert"] = False
+    return given
+
+
+def _password(options: dict[str, Any], user: str | None) -> SecretStr | None:
+    if user is None:
+        return None
+    if options["password_file"] is not None:
+        return read_secret(options["password_file"], "--password-file")
+    return SecretStr(given) if (given := os.environ.get(PASSWORD)) else None
+
+
+def _asked(user: str | None) -> SecretStr | None:
+    if user is None or not sys.stdin.isatty():
+        return None
+    prompt = f"Password of {user} (empty: none)"
+    typed = click.prompt(prompt, default="", hide_input=True, show_default=False, err=True)
+    return SecretStr(typed) if typed else None
