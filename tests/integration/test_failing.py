@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 BROKEN = """
 import sys
 from cortex_tui import app, cli
@@ -20,13 +18,6 @@ app.CortexApp.on_mount = broken
 sys.argv = ["cortex"]
 cli.main()
 """
-
-
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CORTEX_")}
-    folders = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
-    return {**kept, **folders, "TERM": "xterm-256color", "CORTEX_DB": str(tmp_path / "c.db")}
 
 
 def test_the_application_fails_in_one_line(environment: dict[str, str], tmp_path: Path) -> None:

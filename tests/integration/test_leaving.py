@@ -1,0 +1,84 @@
+"""Leaving the application: at once, and with the terminal as it was."""
+
+import os
+import pty
+import select
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+
+from tests.waiting import wait_until
+
+
+class Seen:
+    """A program behind a pseudo-terminal, and what it wrote so far."""
+
+    def __init__(self, environment: dict[str, str], *arguments: str) -> None:
+        self.ours, theirs = pty.openpty()
+        self.before = termios.tcgetattr(self.ours)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "cortex_tui", *arguments],
+            env=environment, stdin=theirs, stdout=theirs, stderr=theirs,
+        )  # fmt: skip
+        self._theirs = theirs
+        self.output = b""
+
+    def shows(self, text: bytes) -> bool:
+        while select.select([self.ours], [], [], 0)[0]:
+            self.output += os.read(self.ours, 65_536)
+        return text in self.output
+
+    def ends(self) -> bool:
+        self.shows(b"")
+        return self.process.poll() is not None
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self.ours)
+        os.close(self._theirs)
+
+
+@pytest.mark.parametrize("key", [b"q", b"\x03", b"\x11"])
+def test_the_terminal_is_left_as_it_was(environment: dict[str, str], key: bytes) -> None:
+    seen = Seen(environment)
+    try:
+        wait_until(lambda: seen.shows(b"No products yet"))
+        os.write(seen.ours, key)
+        wait_until(seen.ends)
+        assert seen.process.returncode == 0
+        assert termios.tcgetattr(seen.ours) == seen.before
+        for left in (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?1000l", b"\x1b[?2004l"):
+            assert left in seen.output, left
+        assert b"Traceback" not in seen.output
+    finally:
+        seen.close()
+
+
+def test_without_a_mouse_none_is_asked_for(environment: dict[str, str]) -> None:
+    seen = Seen(environment, "--no-mouse")
+    try:
+        wait_until(lambda: seen.shows(b"No products yet"))
+        os.write(seen.ours, b"q")
+        wait_until(seen.ends)
+        assert b"\x1b[?1000h" not in seen.output
+    finally:
+        seen.close()
+
+
+def test_keys_that_cannot_be_are_refused_before_anything_is_drawn(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('[keys]\n"products.new" = "r"\n')
+    seen = Seen({**environment, "CORTEX_CONFIG": str(config)})
+    try:
+        wait_until(seen.ends)
+        assert seen.process.returncode == 2
+        assert b"r would mean both products.new and products.reconnect" in seen.output
+        assert b"\x1b[?1049h" not in seen.output
+    finally:
+        seen.close()
