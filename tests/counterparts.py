@@ -25,7 +25,7 @@ from websockets.typing import Subprotocol
 from tests.certificates import Identity
 
 Behaviour = Callable[[socket.socket], None]
-StartCounterpart = Callable[[Behaviour], int]
+StartCounterpart = Callable[..., int]
 
 LOOPBACK = "127.0.0.1"
 
@@ -33,9 +33,10 @@ LOOPBACK = "127.0.0.1"
 class Counterpart:
     """Listens until its `with` is left, and then ends every connection it has."""
 
-    def __init__(self, behaviour: Behaviour) -> None:
+    def __init__(self, behaviour: Behaviour, host: str = LOOPBACK) -> None:
         self._behaviour = behaviour
-        self._listener = socket.create_server((LOOPBACK, 0))
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, 0), family=family)
         self._connections: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept)]
         self.port: int = self._listener.getsockname()[1]
@@ -79,8 +80,8 @@ class Counterpart:
 def counterpart() -> Iterator[StartCounterpart]:
     with ExitStack() as running:
 
-        def start(behaviour: Behaviour) -> int:
-            return running.enter_context(Counterpart(behaviour)).port
+        def start(behaviour: Behaviour, host: str = LOOPBACK) -> int:
+            return running.enter_context(Counterpart(behaviour, host)).port
 
         yield start
 
@@ -162,6 +163,23 @@ def only_alerts_in_tls(connection: socket.socket) -> None:
     else:
         connection.sendall(bytes.fromhex("15030100020246"))
         silent(connection)
+
+
+def only_cipher(identity: Identity, cipher: str) -> Behaviour:
+    """Speaks TLS 1.2 with one cipher."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(identity.cert, identity.key)
+    context.set_ciphers(cipher)
+    return _secured(context, silent)
+
+
+def drips(connection: socket.socket) -> None:
+    """Begins an answer, and never ends it: a byte now and then."""
+    connection.sendall(b"\x20\x7f")
+    while True:
+        connection.sendall(b"\x00")
+        threading.Event().wait(0.2)
 
 
 def _secured(context: ssl.SSLContext, behaviour: Behaviour) -> Behaviour:

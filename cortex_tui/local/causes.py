@@ -50,6 +50,10 @@ class PeerClosed(ConnectionError):
     """The other side closed the connection in good order, where an answer was due."""
 
 
+class Unfinished(TimeoutError):
+    """The other side began an answer, and did not finish it in time."""
+
+
 _CREDENTIALS = "Check username and password; the broker's log may say which of them it refused"
 _CLIENT_ID = "Choose another client_id, or leave it empty for a generated one"
 _LATER = "Nothing to change here: it may accept again later, and its log says why it does not now"
@@ -372,6 +376,12 @@ def _explain_tls(problem: ssl.SSLError, broker: BrokerAccess) -> Cause:
 
 def _explain_socket(problem: BaseException, broker: BrokerAccess, stage: Stage) -> Cause:
     where = broker.address
+    if isinstance(problem, Unfinished):
+        return Cause(
+            stage,
+            f"{where} began an answer and did not finish it",
+            "Check that this port speaks MQTT; the broker or the network may be overloaded",
+        )
     if isinstance(problem, TimeoutError):
         message, advice = _SILENCE[stage]
         return Cause(stage, message.format(where=where), advice)

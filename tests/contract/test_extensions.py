@@ -7,9 +7,11 @@ import pytest
 
 from cortex_tui.backend import Capability, Conflict, Invalid, NotFound, Stale
 from cortex_tui.demo.broker import Broker
+from cortex_tui.diagnosis import Diagnosis, Outcome, Stage, StageResult
 from cortex_tui.local.backend import LocalBackend
 from cortex_tui.local.store import CONFIG_HISTORY_LIMIT
 from cortex_tui.models import (
+    ConnectionTest,
     ProductChange,
     ProductDraft,
     ProductState,
@@ -18,6 +20,7 @@ from cortex_tui.models import (
 )
 from cortex_tui.person import who
 from tests.contract.conftest import Orchestrator
+from tests.counterparts import StartCounterpart, silent
 from tests.orchestrators import TOPIC, draft
 from tests.waiting import until
 
@@ -192,3 +195,26 @@ async def test_a_history_is_bounded(extended: Orchestrator, broker: Broker) -> N
     versions = await extended.backend.config_history(product.id)
     assert len(versions) == CONFIG_HISTORY_LIMIT
     assert versions[-1].changed == ()
+
+
+async def test_a_test_tells_its_stages_and_keeps_to_its_time_limit(
+    extended: Orchestrator, counterpart: StartCounterpart
+) -> None:
+    """One by one where the backend can, and whole in the answer of every one."""
+    product = await extended.product()
+    told: list[StageResult] = []
+    silent_port = counterpart(silent)
+
+    result = await extended.backend.test_connection(
+        product.id,
+        ConnectionTest(host="127.0.0.1", port=silent_port, time_limit=1),
+        on_stage=told.append,
+    )
+
+    assert isinstance(result, Diagnosis)
+    assert [each.stage for each in result.stages] == list(Stage)
+    failed = next(each for each in result.stages if each.outcome is Outcome.FAILED)
+    assert failed.stage is Stage.CONNECT
+    assert result.details == f"{failed.cause}. {failed.advice}"
+    assert told in ([], [each for each in result.stages if each.ms is not None or each.seen])
+    assert bool(told) is isinstance(extended.backend, LocalBackend)

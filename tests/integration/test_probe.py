@@ -15,6 +15,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from cortex_tui.demo.broker import Amqtt
 from cortex_tui.diagnosis import Diagnosis, Outcome, Stage, StageResult
 from cortex_tui.local.probe import probe
+from cortex_tui.local.probe.dial import Address
 from cortex_tui.models import STORED, ConnectionTest
 from tests.brokers import ANONYMOUS, StartMosquitto, acl, tls, users
 from tests.certificates import Authority, Identity, self_signed
@@ -26,8 +27,10 @@ from tests.counterparts import (
     closes_after_hearing,
     closes_at_once,
     connack,
+    drips,
     http_server,
     only_alerts_in_tls,
+    only_cipher,
     only_tls_1_0,
     only_version,
     resets,
@@ -208,6 +211,14 @@ NOT_A_BROKER = [
         Stage.CONNECT,
         "accepts connections and says nothing",
         "Check that this port speaks MQTT",
+        QUICK,
+    ),
+    Case(
+        "drips an answer that never ends",
+        _port(drips),
+        Stage.CONNECT,
+        "began an answer and did not finish it",
+        "the broker or the network may be overloaded",
         QUICK,
     ),
     Case(
@@ -395,6 +406,16 @@ TLS = [
         Stage.TLS,
         "only TLS versions that are no longer safe",
         "TLS 1.2 or 1.3",
+    ),
+    Case(
+        "no cipher in common",
+        lambda bench: {
+            "port": bench.counterpart(only_cipher(bench.authority.server("rsa"), "AES128-SHA")),
+            "use_tls": True,
+        },
+        Stage.TLS,
+        "The broker ended the TLS handshake",
+        "or shares no cipher with us",
     ),
     Case(
         "a ca_cert that is none",
@@ -678,6 +699,14 @@ def test_a_slow_broker_is_healthy(bench: Bench) -> None:
     assert diagnose({"port": port}, limit=3.0).status == "success"
 
 
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_an_ipv6_literal(bench: Bench, host: str) -> None:
+    port = bench.counterpart(scripted(connack(0)), "::1")
+    result = diagnose({"host": host, "port": port})
+    assert result.status == "success"
+    assert stage_of(result, Stage.TCP).seen == "::1 answered"
+
+
 def test_a_name_with_two_addresses_of_which_one_answers(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -712,6 +741,23 @@ def test_the_chain_is_shown_although_it_is_not_trusted(bench: Bench, verify_cert
     assert result.connected is not verify_cert
 
 
+def test_whom_a_person_may_decide_to_trust(bench: Bench) -> None:
+    """The authority where the broker shows it, else its own certificate; nobody where trust is
+    not what is missing."""
+    identity = bench.authority.server("offered")
+    alone = {**bench.secured(identity), "ca_cert": None}
+    chain = bench.folder / "chain.pem"
+    chain.write_text(identity.cert.read_text() + bench.authority.cert.read_text())
+    with_authority = {**alone, **bench.secured(Identity(chain, identity.key)), "ca_cert": None}
+    for fields, subject in ((alone, "CN=offered"), (with_authority, "CN=Cortex Test Authority")):
+        offered = diagnose(fields).untrusted
+        assert offered is not None
+        assert offered.subject == subject
+        assert diagnose({**fields, "ca_cert": offered.pem}).status == "success"
+    other = bench.secured(bench.authority.server("other", names=("a.example",)))
+    assert diagnose(other).untrusted is None
+
+
 def test_trusting_what_was_shown(bench: Bench) -> None:
     fields = {**bench.secured(self_signed(bench.folder)), "ca_cert": None}
     shown = diagnose(fields).certificates[-1]
@@ -731,6 +777,14 @@ def test_weak_spots_of_a_success(bench: Bench) -> None:
     assert result.details.startswith("Connected successfully. ")
     assert "is not verified" in result.warnings[0]
     assert "CN=soon expires in 4 days" in result.warnings[1]
+
+
+def test_credentials_in_clear_text_are_warned_of(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Address, "is_loopback", False)
+    (warning,) = diagnose(bench.with_users()).warnings
+    assert warning == "User name and password travel unencrypted: turn use_tls on"
 
 
 def test_no_warning_for_a_password_on_loopback(bench: Bench) -> None:

@@ -2,6 +2,7 @@
 
 import time
 
+from cortex_tui.local.causes import Unfinished
 from cortex_tui.local.probe import packets
 from cortex_tui.local.probe.clock import Clock
 from cortex_tui.local.probe.packets import Answer, Kind, Message, NotMqtt, Packet
@@ -43,13 +44,16 @@ class Session:
         self._wire.send(request, clock)
 
     def connected(self, clock: Clock) -> Answer:
-        """The broker's CONNACK. Raises `NotMqtt`, `PeerClosed`, `OSError`, and `TimeoutError`,
-        after which it may be asked for again."""
+        """The broker's CONNACK. Raises `NotMqtt`, `PeerClosed`, `OSError`, and `TimeoutError`
+        (`Unfinished` where it came in part), after which it may be asked for again."""
         if not self._buffer:
             self._buffer = self._wire.receive(clock)
         if self._buffer[0] != Kind.CONNACK << 4:
             raise NotMqtt(self._buffer)
-        return packets.connack(self._next(clock), self.version)
+        try:
+            return packets.connack(self._next(clock), self.version)
+        except TimeoutError:
+            raise Unfinished from None
 
     def subscribe(self, filters: tuple[str, ...], clock: Clock, answers: dict[str, Answer]) -> None:
         """Subscribe to each filter in a packet of its own, and put the SUBACKs into `answers`: a
