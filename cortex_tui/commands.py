@@ -23,8 +23,16 @@ class Scope(StrEnum):
     CONFIG = "Broker and topics"
     SUBSCRIPTIONS = "Subscriptions"
     TEST = "Connection test"
+    EVENTS = "Events"
+    EVENT = "An event"
+    ACTIONS = "Actions"
+    ACTION = "An action"
+    TRIAL = "Dry run"
     DIALOG = "Dialog"
     APP = "Everywhere"
+
+
+IN_DIALOGS = (Scope.TEST, Scope.EVENT, Scope.ACTION, Scope.TRIAL, Scope.DIALOG)
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,7 @@ class Command:
     @property
     def aliases(self) -> list[str]:
         """What it is called after `:`; dialogs have fields, in which a colon is a colon."""
-        if self.scope in (Scope.TEST, Scope.DIALOG):
+        if self.scope in IN_DIALOGS:
             return []
         return (self.also or self.name).split(",")
 
@@ -67,11 +75,16 @@ TOGETHER = (
     {Scope.PRODUCT, Scope.CONFIG, Scope.APP},
     {Scope.PRODUCT, Scope.SUBSCRIPTIONS, Scope.APP},
     {Scope.TEST},
+    {Scope.PRODUCT, Scope.EVENTS, Scope.APP},
+    {Scope.PRODUCT, Scope.ACTIONS, Scope.APP},
+    {Scope.EVENT},
+    {Scope.ACTION},
+    {Scope.TRIAL},
     {Scope.DIALOG},
 )
 """Scopes that are there at the same time: no key and no alias means two things in them."""
 
-_O, _P, _1, _C, _S, _T, _D, _A = Scope
+_O, _P, _1, _C, _S, _T, _E, _EE, _J, _JJ, _DR, _D, _A = Scope
 
 COMMANDS = {
     command.id: command
@@ -113,6 +126,8 @@ COMMANDS = {
             "subscriptions", "3", "Subscriptions", "Go to the Subscriptions tab", _1,
             also="subs,subscriptions",
         ),
+        Command("events", "4", "Events", "Go to the Events tab", _1),
+        Command("actions", "5", "Actions", "Go to the Actions tab", _1),
         Command(
             "next_tab", "f6", "Next tab", "Go to the next tab, also out of a field", _1,
             also="next",
@@ -158,6 +173,10 @@ COMMANDS = {
             "delete", "delete,x", "Delete", "Delete the subscription and its counters", _S,
             changes=True, needs=Capability.EDIT_SUBSCRIPTIONS,
         ),
+        Command(
+            "publish", "p", "Publish", "Publish a test event for the subscription to the broker", _S,
+            changes=True, needs=Capability.PUBLISH,
+        ),
         Command("filter", "slash", "Filter", "Show only rows that contain a text", _S),
         Command("sort", "s", "Sort", "Sort by the next column", _S),
         Command("reverse", "S", "Reverse", "Turn the order round", _S),
@@ -172,6 +191,60 @@ COMMANDS = {
             footer=True, changes=True,
         ),
 
+        Command("open", "enter", "Open", "Show the event, who took it, and why others did not", _E, footer=True),
+        Command("pause", "space", "Pause", "Let the list stand still, or follow again", _E, footer=True),
+        Command(
+            "try", "f4,t", "Try", "Try a subscription with the event; nothing is sent", _E,
+            footer=True, needs=Capability.TRY_EVENTS,
+        ),
+        Command(
+            "publish", "p", "Publish", "Publish the event anew, or another one", _E,
+            changes=True, needs=Capability.PUBLISH,
+        ),
+        Command("filter", "slash", "Filter", "Show only events that contain a text", _E),
+
+        Command(
+            "try", "f4,t", "Try", "Try a subscription with the event; nothing is sent", _EE,
+            footer=True, needs=Capability.TRY_EVENTS,
+        ),
+        Command(
+            "publish", "p", "Publish", "Publish the event anew", _EE,
+            footer=True, changes=True, needs=Capability.PUBLISH,
+        ),
+
+        Command("open", "enter", "Open", "Show the action, what it says, and every failure", _J, footer=True),
+        Command("view", "v", "View", "Show those in other states: dead, waiting, done, all", _J, footer=True),
+        Command(
+            "retry", "t", "Retry", "Attempt the dead letter anew", _J,
+            footer=True, changes=True, needs=Capability.EVENTS,
+        ),
+        Command(
+            "retry_like", "T", "Retry like it", "Attempt all dead letters of its subscription anew", _J,
+            changes=True, needs=Capability.EVENTS, also="retry-like",
+        ),
+        Command(
+            "retry_all", "a", "Retry all", "Attempt all dead letters of the product anew", _J,
+            changes=True, needs=Capability.EVENTS, also="retry-all",
+        ),
+        Command(
+            "discard", "delete,x", "Discard", "Delete it, or all like it; asks which", _J,
+            changes=True, needs=Capability.EVENTS,
+        ),
+        Command("filter", "slash", "Filter", "Show only actions that contain a text", _J),
+
+        Command(
+            "retry", "t", "Retry", "Attempt the dead letter anew", _JJ,
+            footer=True, changes=True, needs=Capability.EVENTS,
+        ),
+
+        Command("choose", "c", "Choose", "Choose another of the events that came", _DR, footer=True),
+        Command("edit", "e", "Edit", "Type or paste an event, or change this one", _DR, footer=True),
+        Command("rerun", "r", "Again", "Try once more", _DR, footer=True),
+
+        Command(
+            "try", "f4", "Try", "Try the subscription as it stands with an event; nothing is sent", _D,
+            footer=True, needs=Capability.TRY_EVENTS,
+        ),
         Command("accept", "f2,ctrl+s", "Save", "Save and close", _D, footer=True),
         Command("load", "enter", "Load", "Put this version into the form; it is not saved by that", _D, footer=True),
         Command("close", "escape", "Close", "Close without a change", _D, footer=True),

@@ -60,9 +60,14 @@ def refusal(subscription: Subscription, topic: str, name: str | None) -> str | N
     does: the reasons of a `Router`, in words."""
     if not subscription.enabled:
         return "it is off"
-    if not FilterTrie([(subscription.topic, True)]).matching(topic):
-        return f"it listens to {subscription.topic}"
-    wanted = subscription.event or subscription.name
+    return mismatch(subscription.topic, subscription.event or subscription.name, topic, name)
+
+
+def mismatch(topic_filter: str, wanted: str, topic: str, name: str | None) -> str | None:
+    """Why what listens to `topic_filter` for events named `wanted` does not take an event, or none
+    where it does."""
+    if not FilterTrie([(topic_filter, True)]).matching(topic):
+        return f"it listens to {topic_filter}"
     if name is None or wanted in (EVERY_EVENT, name):
         return None
     return f"it takes events named {wanted}"

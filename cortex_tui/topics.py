@@ -10,6 +10,9 @@ from cortex_tui.models import TopicsConfig
 
 T = TypeVar("T")
 
+SOME_LEVEL = "example"
+"""Stands in a topic for what a wildcard leaves open."""
+
 
 def effective_topic(
     topics: TopicsConfig, *, topic: str | None = None, application_id: str | None = None
@@ -33,6 +36,11 @@ def broker_filters(topics: TopicsConfig, wanted: Iterable[str]) -> tuple[str, ..
     if topics.use_shared:
         return tuple(f"$share/{topics.shared_group}/{each}" for each in needed)
     return tuple(needed)
+
+
+def example_topic(topic_filter: str) -> str:
+    """A topic that `topic_filter` matches."""
+    return topic_filter.replace("+", SOME_LEVEL).replace("#", SOME_LEVEL)
 
 
 class FilterTrie(Generic[T]):

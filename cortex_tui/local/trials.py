@@ -22,9 +22,7 @@ from cortex_tui.local.conditions import Condition
 from cortex_tui.local.mail import MailError, MailTemplates, addresses
 from cortex_tui.models import Action, Subscription, SubscriptionDraft
 from cortex_tui.routing import Unreadable, decode, event_name, refusal
-
-SOME_LEVEL = "example"
-"""Stands in a topic for what a wildcard leaves open."""
+from cortex_tui.topics import example_topic
 
 
 def explain(
@@ -35,7 +33,7 @@ def explain(
     templates: MailTemplates,
 ) -> Explanation:
     """Try `subscription` with an event; reads e-mail templates, so it blocks a little."""
-    topic = topic or exact_topic(subscription.topic)
+    topic = topic or example_topic(subscription.topic)
     try:
         value = decode(payload)
     except Unreadable as error:
@@ -55,11 +53,6 @@ def explain(
             for action in subscription.actions
         ),
     )
-
-
-def exact_topic(topic_filter: str) -> str:
-    """A topic that `topic_filter` matches."""
-    return topic_filter.replace("+", SOME_LEVEL).replace("#", SOME_LEVEL)
 
 
 def _action(

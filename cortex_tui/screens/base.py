@@ -13,6 +13,7 @@ from textual.widgets import Input, TextArea
 
 from cortex_tui.backend import Backend, BackendError
 from cortex_tui.commands import COMMANDS, Command, Scope, binding, bindings
+from cortex_tui.widgets.listing import Listing
 from cortex_tui.widgets.text import DISABLED, EMPHASES, KEY, MUTED
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Commanded(Screen[Result], Generic[Result]):
             return [("selection", marked)] if marked else [("text", field.text)]
         if isinstance(field, Input):
             return [] if field.password else [("value", field.value)]
-        nodes = [node for node in self.scopes.values() if hasattr(node, "copies")]
+        nodes = [node for node in set(self.scopes.values()) if hasattr(node, "copies")]
         return [pair for node in nodes for pair in node.copies()]
 
     def key_line(self) -> Content:
@@ -90,12 +91,16 @@ class Commanded(Screen[Result], Generic[Result]):
         footer = [command for command in COMMANDS.values() if command.footer and command.id in keys]
         parts: list[Content] = []
         for command in footer[:MAX_KEYS]:
-            key, label = keys[command.id], f" {command.label}"
+            key, label = keys[command.id], f" {self.label_of(command)}"
             if self.why_not(command):
                 parts.append(Content.styled(key + label, DISABLED))
             else:
                 parts.append(Content.assemble((key, KEY), (label, MUTED)))
         return Content("   ").join(parts)
+
+    def label_of(self, command: Command) -> str:
+        """What the key line calls a command."""
+        return command.label
 
     def keys_of_commands(self) -> dict[str, str]:
         """The keys of each command by its id, but those that a field takes for itself now."""
@@ -164,6 +169,12 @@ class Pane(Vertical):
     def backend(self) -> Backend:
         """The orchestrator."""
         return self.page.backend
+
+
+class TablePane(Pane):
+    """A pane that is a table."""
+
+    listing: Listing[Any]
 
 
 class Page(Commanded[None]):

@@ -1,7 +1,8 @@
-"""What can be copied of a product and of a subscription, each text by what it is."""
+"""What can be copied of products, subscriptions, events and actions, each text by what it is."""
 
 import json
 
+from cortex_tui.events import Event, Job
 from cortex_tui.models import Model, ProductState, Subscription
 
 Copies = list[tuple[str, str]]
@@ -30,6 +31,24 @@ def of_subscription(row: Subscription) -> Copies:
         ("description", row.description),
         ("actions", json.dumps([action.model_dump() for action in row.actions], indent=2)),
         ("everything", _json(row)),
+    )
+
+
+def of_event(event: Event) -> Copies:
+    """Its payload, its topic, and everything."""
+    return _present(
+        ("payload", event.payload), ("topic", event.topic), ("everything", _json(event))
+    )
+
+
+def of_action(job: Job) -> Copies:
+    """What it says, its key, why it failed, its event, and everything."""
+    return _present(
+        ("content", json.dumps(job.content, indent=2, ensure_ascii=False) if job.content else None),
+        ("key", job.key),
+        ("last failure", job.failures[-1].reason if job.failures else None),
+        ("event", job.event),
+        ("everything", _json(job)),
     )
 
 

@@ -12,7 +12,7 @@ from textual.dom import DOMNode
 from textual.widgets import Button, Static
 
 from cortex_tui.backend import BackendError, Invalid
-from cortex_tui.commands import Scope
+from cortex_tui.commands import Command, Scope
 from cortex_tui.models import Model
 from cortex_tui.screens.base import Dialog
 from cortex_tui.widgets.bars import KeyBar
@@ -103,9 +103,13 @@ class FormDialog(Dialog[None], Generic[M]):
         fields: Sequence[Field],
         values: Mapping[str, Any],
         save: Callable[[M, set[str]], Awaitable[object]],
+        *,
+        accept: str = "Save",
     ) -> None:
-        """`save` is given the model and the names of the fields that were changed."""
+        """`save` is given the model and the names of the fields that were changed; `accept` is
+        what the key line calls that."""
         super().__init__()
+        self._accept = accept
         self._title = title
         self._values = values
         self._save = save
@@ -119,6 +123,9 @@ class FormDialog(Dialog[None], Generic[M]):
                 yield from self.compose_more()
             yield Static(classes="problem")
             yield KeyBar(self.key_line)
+
+    def label_of(self, command: Command) -> str:
+        return self._accept if command.name == "accept" else super().label_of(command)
 
     def compose_more(self) -> ComposeResult:
         """What goes below the form."""

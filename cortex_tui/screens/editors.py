@@ -1,6 +1,7 @@
 """The small forms: a product, a subscription."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import Field as Limits
@@ -8,6 +9,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.content import Content
 
+from cortex_tui.backend import FieldProblem
 from cortex_tui.models import (
     Model,
     Product,
@@ -17,6 +19,7 @@ from cortex_tui.models import (
     TopicsConfig,
 )
 from cortex_tui.screens.dialogs import FormDialog
+from cortex_tui.screens.trial import TrialDialog, Tried
 from cortex_tui.topics import effective_topic
 from cortex_tui.widgets.form import Field, Form
 from cortex_tui.widgets.lines import Lines
@@ -42,7 +45,7 @@ SUBSCRIPTION_FIELDS = (
     Field("event", "Event", "empty: its name; * for every one"),
     Field("description", "Description"),
     Field("enabled", "Enabled"),
-    Field("actions", "Actions", "a JSON list", json=True),
+    Field("actions", "Actions", "a JSON list", json=True, item="action"),
 )
 
 
@@ -69,13 +72,44 @@ class SubscriptionEditor(FormDialog[SubscriptionDraft]):
     def __init__(
         self,
         subscription: Subscription | None,
+        product_id: int,
         topics: TopicsConfig,
         save: Callable[[SubscriptionDraft, set[str]], Awaitable[object]],
+        tried: Tried | None = None,
     ) -> None:
+        """`tried` is an event to try the subscription with at once."""
         title = f"Subscription {subscription.name}" if subscription else "New subscription"
         values = _values(subscription) if subscription else {"actions": []}
         super().__init__(title, SubscriptionDraft, SUBSCRIPTION_FIELDS, values, save)
+        self._product_id = product_id
         self._topics = topics
+        self._tried = tried
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        if self._tried:
+            self.begin(self.do_try())
+
+    def refusal(self, command: str) -> str | None:
+        """Who may only look may try all the same."""
+        if command == "accept" and self.cortex.read_only:
+            return "This context is read-only."
+        return None
+
+    async def do_try(self) -> None:
+        """Try what is typed, saved or not, with the event that was tried last."""
+        draft = self.form.draft
+        if draft is None:
+            self.form.complain()
+            return
+        dialog = TrialDialog(self._product_id, draft, self._topic(draft), self._tried)
+        problems = await self.app.push_screen_wait(dialog)
+        self._tried = dialog.tried
+        if problems:
+            self.form.complain(_of_the_draft(problem) for problem in problems)
+
+    def _topic(self, draft: SubscriptionDraft) -> str:
+        return effective_topic(self._topics, topic=draft.topic, application_id=draft.application_id)
 
     def compose_more(self) -> ComposeResult:
         yield Lines(id="topic-preview")
@@ -85,11 +119,13 @@ class SubscriptionEditor(FormDialog[SubscriptionDraft]):
         draft = self.form.draft
         line = Content.styled("listens to  –", MUTED)
         if draft:
-            topic = effective_topic(
-                self._topics, topic=draft.topic, application_id=draft.application_id
-            )
-            line = Content.assemble(("listens to  ", MUTED), said(topic))
+            line = Content.assemble(("listens to  ", MUTED), said(self._topic(draft)))
         self.query_one("#topic-preview", Lines).show([line])
+
+
+def _of_the_draft(problem: FieldProblem) -> FieldProblem:
+    inside = problem.loc[1:] if problem.loc[:1] == ("draft",) else problem.loc
+    return replace(problem, loc=inside)
 
 
 def _values(subscription: Subscription) -> dict[str, object]:

@@ -14,18 +14,26 @@ from textual.reactive import var
 from cortex_tui.backend import NotFound
 from cortex_tui.commands import Scope, bindings
 from cortex_tui.models import ConnectionState, ProductState
-from cortex_tui.screens.base import Page
+from cortex_tui.screens.actions import ActionsPane
+from cortex_tui.screens.base import Page, Pane, TablePane
 from cortex_tui.screens.config import ConfigPane
 from cortex_tui.screens.copying import Copies, of_product
 from cortex_tui.screens.dialogs import Option, Question
+from cortex_tui.screens.event import takers_first
+from cortex_tui.screens.events import EventsPane
+from cortex_tui.screens.find import FindDialog
+from cortex_tui.screens.publish import PublishDialog
 from cortex_tui.screens.subscriptions import SubscriptionsPane
+from cortex_tui.screens.trial import came
+from cortex_tui.topics import effective_topic, example_topic
 from cortex_tui.widgets.bars import Bar, KeyBar
 from cortex_tui.widgets.notice import Notice
+from cortex_tui.widgets.payload import laid_out
 from cortex_tui.widgets.status import TREND, StatusPanel
 from cortex_tui.widgets.tabs import TabLine
-from cortex_tui.widgets.text import ACCENT
+from cortex_tui.widgets.text import ACCENT, BAD, number
 
-BROKER, TOPICS, SUBSCRIPTIONS = range(3)
+BROKER, TOPICS, SUBSCRIPTIONS, EVENTS, ACTIONS = range(5)
 
 RELOAD = 1.0
 """Seconds between two looks at the counters of the subscriptions, at least."""
@@ -35,7 +43,7 @@ class ProductScreen(Page):
     """A product's page."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        *bindings(Scope.PRODUCT, Scope.CONFIG, Scope.SUBSCRIPTIONS)
+        *bindings(Scope.PRODUCT, Scope.CONFIG, Scope.SUBSCRIPTIONS, Scope.EVENTS, Scope.ACTIONS)
     ]
     AUTO_FOCUS = "TabLine"
 
@@ -47,6 +55,14 @@ class ProductScreen(Page):
         self.product_id = product_id
         self._config = ConfigPane(product_id)
         self._subscriptions = SubscriptionsPane(product_id)
+        self._events = EventsPane(product_id)
+        self._actions = ActionsPane(product_id)
+        self._tables: Mapping[int, tuple[Scope, TablePane]] = {
+            SUBSCRIPTIONS: (Scope.SUBSCRIPTIONS, self._subscriptions),
+            EVENTS: (Scope.EVENTS, self._events),
+            ACTIONS: (Scope.ACTIONS, self._actions),
+        }
+        """The tabs that are tables, and what is done in each."""
         self._received: int | None = None
         """The count of messages that the subscriptions were read at."""
         self._next_read = 0.0
@@ -56,10 +72,11 @@ class ProductScreen(Page):
         with Container(id="body"):
             yield StatusPanel(id="status")
             with Vertical(id="main"):
-                yield TabLine(["Broker", "Topics", "Subscriptions"])
+                yield TabLine(["Broker", "Topics", "Subscriptions", "Events", "Actions"])
                 yield Notice()
                 yield self._config
-                yield self._subscriptions
+                for _, pane in self._tables.values():
+                    yield pane
         yield KeyBar(self.key_line)
 
     def on_mount(self) -> None:
@@ -82,7 +99,7 @@ class ProductScreen(Page):
         self._subscriptions.show(rows)
         self.loaded = True
         self._show_tab()
-        if self._tabs.active == SUBSCRIPTIONS and self._tabs.has_focus:
+        if self._table and self._tabs.has_focus:
             self._enter_tab()
 
     @property
@@ -94,10 +111,15 @@ class ProductScreen(Page):
         return self.query_one(TabLine)
 
     @property
+    def _table(self) -> TablePane | None:
+        """The pane of the tab in view, where that is a table."""
+        _, pane = self._tables.get(self._tabs.active, (None, None))
+        return pane
+
+    @property
     def scopes(self) -> Mapping[Scope, DOMNode]:
-        if self._tabs.active == SUBSCRIPTIONS:
-            return {Scope.SUBSCRIPTIONS: self._subscriptions, Scope.PRODUCT: self}
-        return {Scope.CONFIG: self._config, Scope.PRODUCT: self}
+        scope, pane = self._tables.get(self._tabs.active, (Scope.CONFIG, self._config))
+        return {scope: pane, Scope.PRODUCT: self}
 
     # -- showing ------------------------------------------------------------------------------
 
@@ -115,7 +137,8 @@ class ProductScreen(Page):
         app, product_id = self.cortex, self.product_id
         panel.show_state(state, app.rate(product_id), app.rates(product_id, TREND), app.now())
         self._subscriptions.touch()
-        self._read_counters(state)
+        self._label_actions(state)
+        self._follow_tab(state, changed is None or self.product_id in changed)
 
     def _gone(self) -> None:
         self.cortex.notify("This product does not exist any more.", severity="warning")
@@ -124,12 +147,21 @@ class ProductScreen(Page):
     def on_resize(self) -> None:
         self.call_after_refresh(self.show_states, None)
 
+    def _follow_tab(self, state: ProductState, changed: bool) -> None:
+        """Let the tab in view read what is new."""
+        if not self.loaded:
+            return
+        if self._table is self._subscriptions:
+            self._read_counters(state)
+        elif self._table is self._events:
+            self._events.follow(state)
+        elif self._table is self._actions:
+            self._actions.follow(state, changed)
+
     def _read_counters(self, state: ProductState) -> None:
         """Read the subscriptions anew when messages came: once a second, while they are in view."""
         received = state.status.messages_received if state.status else 0
         at = self.cortex.now().timestamp()
-        if not self.loaded or self._tabs.active != SUBSCRIPTIONS:
-            return
         if received != self._received and at >= self._next_read:
             self._received, self._next_read = received, at + RELOAD
             self.run_worker(
@@ -138,22 +170,22 @@ class ProductScreen(Page):
 
     @on(TabLine.Changed)
     def _show_tab(self) -> None:
-        active = self._tabs.active
+        active: Pane = self._table or self._config
         self.query_one(Notice).display = not self.loaded
-        self._config.display = self.loaded and active != SUBSCRIPTIONS
-        self._subscriptions.display = self.loaded and active == SUBSCRIPTIONS
-        if active != SUBSCRIPTIONS:
-            self._config.choose("broker-tab" if active == BROKER else "topics-tab")
+        for pane in (self._config, *(pane for _, pane in self._tables.values())):
+            pane.display = self.loaded and pane is active
+        if active is self._config:
+            self._config.choose("broker-tab" if self._tabs.active == BROKER else "topics-tab")
         self.refresh_bindings()
         if state := self._state:
-            self._read_counters(state)
+            self._follow_tab(state, changed=True)
 
     @on(TabLine.Entered)
     def _enter_tab(self) -> None:
         if not self.loaded:
             return
-        if self._tabs.active == SUBSCRIPTIONS:
-            self._subscriptions.listing.table.focus()
+        if table := self._table:
+            table.listing.table.focus()
         else:
             self._config.enter()
 
@@ -166,7 +198,36 @@ class ProductScreen(Page):
         self._tabs.label(TOPICS, _marked("Topics", bool(config.topics.changed)))
         self._tabs.label(SUBSCRIPTIONS, Content(f"Subscriptions {enabled}/{len(rows)}"))
         self._subscriptions.topics = config.topics_stored
+        self._events.subscriptions = self._actions.subscriptions = rows
         config.show_subscriptions(rows)
+
+    def _label_actions(self, state: ProductState) -> None:
+        dead = state.actions_dead
+        badge = (f" ✗ {number(dead)}", BAD) if dead else ""
+        self._tabs.label(ACTIONS, Content.assemble("Actions", badge))
+
+    # -- what the Events tab asks for ---------------------------------------------------------
+
+    @on(EventsPane.Trying)
+    def _choose_whom_to_try(self, message: EventsPane.Trying) -> None:
+        rows = self._subscriptions.rows
+        if not rows:
+            self.cortex.notify("There is no subscription to try.", severity="warning")
+            return
+        entries = takers_first(
+            message.event, rows, lambda row: self._subscriptions.edit(row, came(message.event))
+        )
+        self.app.push_screen(FindDialog("a subscription", entries))
+
+    @on(EventsPane.Publishing)
+    async def _publish(self, message: EventsPane.Publishing) -> None:
+        event = message.event
+        values = (
+            {"topic": event.topic, "payload": laid_out(event.payload)}
+            if event
+            else {"topic": example_topic(effective_topic(self._config.topics_stored))}
+        )
+        self.app.push_screen(PublishDialog(self.product_id, values))
 
     # -- commands -----------------------------------------------------------------------------
 
@@ -182,8 +243,8 @@ class ProductScreen(Page):
 
     async def do_back(self) -> None:
         """One step back: out of a field, out of a filter, out of the product."""
-        if self._subscriptions.listing.filtering:
-            self._subscriptions.listing.clear_filter()
+        if self._table and self._table.listing.filtering:
+            self._table.listing.clear_filter()
         elif self.focused is not None and self._config in self.focused.ancestors:
             self._tabs.focus()
         elif await self.may_leave():
@@ -214,13 +275,19 @@ class ProductScreen(Page):
     def do_subscriptions(self) -> None:
         self._go(SUBSCRIPTIONS)
 
+    def do_events(self) -> None:
+        self._go(EVENTS)
+
+    def do_actions(self) -> None:
+        self._go(ACTIONS)
+
     def do_next_tab(self) -> None:
-        self._go((self._tabs.active + 1) % 3)
+        self._go((self._tabs.active + 1) % self._tabs.count)
 
     def _go(self, tab: int) -> None:
         self._tabs.active = tab
         self._show_tab()
-        if tab == SUBSCRIPTIONS:
+        if self._table:
             self._enter_tab()
         else:
             self._tabs.focus()

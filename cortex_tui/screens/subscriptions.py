@@ -9,16 +9,18 @@ from textual.message import Message
 
 from cortex_tui.backend import BackendError
 from cortex_tui.models import Subscription, SubscriptionChange, SubscriptionDraft, TopicsConfig
-from cortex_tui.screens.base import Pane
+from cortex_tui.screens.base import TablePane
 from cortex_tui.screens.copying import Copies, of_subscription
 from cortex_tui.screens.dialogs import deletion
 from cortex_tui.screens.editors import SubscriptionEditor
+from cortex_tui.screens.publish import PublishDialog, publishable, values_for
+from cortex_tui.screens.trial import Tried
 from cortex_tui.widgets.listing import Listing
 from cortex_tui.widgets.table import Column, Table
 from cortex_tui.widgets.text import BAD, MUTED, OK, age, number, plain, said
 
 
-class SubscriptionsPane(Pane):
+class SubscriptionsPane(TablePane):
     """The table of a product's subscriptions."""
 
     class Loaded(Message):
@@ -130,6 +132,8 @@ class SubscriptionsPane(Pane):
             return "No subscription is selected."
         if command == "toggle_all" and not self.listing.table.shown:
             return "No subscription is shown."
+        if command == "publish":
+            return publishable(self.cortex, self._product_id)
         return None
 
     @property
@@ -195,15 +199,18 @@ class SubscriptionsPane(Pane):
         return stored.enabled is enabled
 
     @on(Table.Chosen)
-    async def do_edit(self) -> None:
-        row = self._selected
+    def do_edit(self) -> None:
+        self.edit(self._selected)
+
+    def edit(self, row: Subscription, tried: Tried | None = None) -> None:
+        """Open a subscription, and try it with an event at once where one is given."""
 
         async def save(draft: SubscriptionDraft, changed: set[str]) -> None:
             change = SubscriptionChange.model_validate(draft.model_dump(include=changed))
             if changed:
                 self._put(await self.backend.update_subscription(self._product_id, row.id, change))
 
-        self.app.push_screen(SubscriptionEditor(row, self.topics, save))
+        self.app.push_screen(SubscriptionEditor(row, self._product_id, self.topics, save, tried))
 
     async def do_new(self) -> None:
         async def save(draft: SubscriptionDraft, changed: set[str]) -> None:
@@ -211,7 +218,11 @@ class SubscriptionsPane(Pane):
             self._put(row)
             self.listing.table.select(row.id)
 
-        self.app.push_screen(SubscriptionEditor(None, self.topics, save))
+        self.app.push_screen(SubscriptionEditor(None, self._product_id, self.topics, save))
+
+    async def do_publish(self) -> None:
+        values = await values_for(self.backend, self._product_id, self.listing.table.selected)
+        self.app.push_screen(PublishDialog(self._product_id, values))
 
     async def do_delete(self) -> None:
         row = self._selected

@@ -43,6 +43,10 @@ class Field:
     """Several lines of JSON."""
     pem: bool = False
     """Certificates, or a key where it is `secret`."""
+    lines: bool = False
+    """Several lines of any text."""
+    item: str = ""
+    """What one of its values is called, where they are a list."""
     apart: bool = False
     """An empty line above it: another matter begins."""
 
@@ -52,7 +56,7 @@ class _Row(Vertical):
 
     def __init__(self, field: Field, control: Control) -> None:
         super().__init__()
-        self.set_class(field.json, "-tall")
+        self.set_class(field.json or field.lines, "-tall")
         self.set_class(field.apart, "-apart")
         self.field = field
         self.control = control
@@ -92,7 +96,7 @@ class _Row(Vertical):
     def fill(self, value: Any) -> None:
         """Put a value into the control, as if it were typed."""
         if isinstance(self.control, TextArea):
-            self.control.text = _inert_json(value)
+            self.control.text = _inert_json(value) if self.field.json else str(value or "")
         elif isinstance(self.control, PemInput):
             self.control.hold(value)
         elif isinstance(self.control, Choice):
@@ -297,7 +301,8 @@ class Form(Vertical, Generic[M]):
             if problem.message == READING:
                 continue  # it is not known yet whether there is one
             if name in self._touched or (not name and self._touched):
-                said.setdefault(name, in_words(problem))
+                item = self._rows[name].field.item if name else ""
+                said.setdefault(name, in_words(problem, item))
         for name, row in self._rows.items():
             row.complain(said.get(name))
         below = self.query_children(".problem").first(Static)
@@ -305,10 +310,14 @@ class Form(Vertical, Generic[M]):
         below.display = "" in said
 
 
-def in_words(problem: FieldProblem) -> str:
-    """What a problem says to a person; pydantic's own kinds in our words."""
+def in_words(problem: FieldProblem, item: str = "") -> str:
+    """What a problem says to a person; pydantic's own kinds in our words. `item` is what one value
+    of the field is called, where it is a list."""
     context = problem.context or {}
-    inside = ".".join(str(part) for part in problem.loc[1:])
+    where = [str(part) for part in problem.loc[1:]]
+    inside = ".".join(where)
+    if item and where and isinstance(problem.loc[1], int):
+        inside = ", ".join(filter(None, (f"{item} {problem.loc[1] + 1}", ".".join(where[1:]))))
     match problem.kind:
         case "int_parsing" | "int_type":
             text = "give a whole number"
@@ -326,7 +335,7 @@ def in_words(problem: FieldProblem) -> str:
 
 
 def _control(model: type[Model], field: Field) -> Control:
-    if field.json:
+    if field.json or field.lines:
         area = TextArea(compact=True, tab_behavior="focus", show_line_numbers=True)
         area.cursor_blink = False
         return area

@@ -13,7 +13,7 @@ from textual.widget import Widget
 from cortex_tui.widgets.cursor import cursor_style
 from cortex_tui.widgets.text import MUTED
 
-GAP = 2
+GAP = 1
 
 
 class TabLine(Widget, can_focus=True):
@@ -39,10 +39,16 @@ class TabLine(Widget, can_focus=True):
         super().__init__()
         self._labels = [Content(label) for label in labels]
 
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._labels)
+
     def label(self, index: int, label: Content) -> None:
         """Give a tab another label."""
-        self._labels[index] = label
-        self.refresh()
+        if not label.is_same(self._labels[index]):
+            self._labels[index] = label
+            self.refresh()
 
     def watch_active(self) -> None:
         self.refresh()

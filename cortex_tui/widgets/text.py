@@ -23,7 +23,10 @@ MUTED = ".muted"
 STRONG = ".strong"
 KEY = ".key"
 DISABLED = ".refused"
-EMPHASES = (OK, WARN, BAD, ACCENT, MUTED, STRONG, KEY, DISABLED)
+NAME = ".name"
+QUOTED = ".quoted"
+LITERAL = ".literal"
+EMPHASES = (OK, WARN, BAD, ACCENT, MUTED, STRONG, KEY, DISABLED, NAME, QUOTED, LITERAL)
 
 _LEVELS = "▂▃▄▅▆▇"
 """Not the full block: the pictures of two rows of a table would touch."""
@@ -60,6 +63,15 @@ def said(value: object, style: str = "") -> Content:
 def number(value: int) -> str:
     """`1,247`."""
     return f"{value:,}"
+
+
+def size(count: int) -> str:
+    """`312 B`, `1.2 kB`, `64 kB`, `1.0 MB`: at most six characters up to a gigabyte."""
+    for unit, factor in (("MB", 1_000_000), ("kB", 1_000)):
+        if count >= factor:
+            value = count / factor
+            return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
+    return f"{count} B"
 
 
 def per_second(rate: float) -> str:
@@ -114,6 +126,12 @@ def clock(moment: datetime, now: datetime) -> str:
     if local.date() == today:
         return local.strftime("%H:%M:%S")
     return local.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def time_of(moment: datetime, now: datetime) -> str:
+    """`moment` in local time in eight characters: `14:02:11`, or `24 Nov` where it is not today."""
+    local = moment.astimezone()
+    return local.strftime("%H:%M:%S" if local.date() == now.astimezone().date() else "%d %b")
 
 
 def countdown(until: datetime, now: datetime) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +30,11 @@ class Orchestrator:
 
     inside: LocalBackend
     url: str | None = None
+
+    @property
+    def templates(self) -> Path:
+        """Where it looks for e-mail templates."""
+        return Path(self.inside.label).with_name("templates")
 
     async def open(self, target: Target) -> Backend:
         return self.inside if self.url is None else await RemoteBackend.open(self.url)

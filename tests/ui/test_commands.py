@@ -10,13 +10,19 @@ from cortex_tui.commands import COMMANDS, TOGETHER, Scope, of
 from cortex_tui.demo.broker import Broker
 from cortex_tui.keymap import keymap
 from cortex_tui.models import ConnectionState, ProductDraft, SubscriptionDraft
+from cortex_tui.screens.action import ActionDialog
+from cortex_tui.screens.actions import ActionsPane
 from cortex_tui.screens.config import ConfigPane
 from cortex_tui.screens.dialogs import FormDialog
+from cortex_tui.screens.editors import SubscriptionEditor
+from cortex_tui.screens.event import EventDialog
+from cortex_tui.screens.events import EventsPane
 from cortex_tui.screens.history import HistoryDialog
 from cortex_tui.screens.product import ProductScreen
 from cortex_tui.screens.products import ProductsScreen
 from cortex_tui.screens.subscriptions import SubscriptionsPane
 from cortex_tui.screens.test import TestDialog
+from cortex_tui.screens.trial import TrialDialog
 from tests.orchestrators import TOPIC, configured, draft, reaches
 from tests.ui.conftest import Orchestrator
 from tests.ui.driving import before
@@ -35,7 +41,12 @@ EATEN = {f"ctrl+{key}" for key in "himjsb"} | {"ctrl+left_square_bracket"}
         (Scope.CONFIG, [ConfigPane]),
         (Scope.SUBSCRIPTIONS, [SubscriptionsPane]),
         (Scope.TEST, [TestDialog]),
-        (Scope.DIALOG, [FormDialog, HistoryDialog]),
+        (Scope.EVENTS, [EventsPane]),
+        (Scope.EVENT, [EventDialog]),
+        (Scope.ACTIONS, [ActionsPane]),
+        (Scope.ACTION, [ActionDialog]),
+        (Scope.TRIAL, [TrialDialog]),
+        (Scope.DIALOG, [FormDialog, SubscriptionEditor, HistoryDialog]),
         (Scope.APP, [CortexApp]),
     ],
 )

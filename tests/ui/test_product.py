@@ -113,7 +113,7 @@ async def test_problems_on_the_other_tab_are_gone_to(
         await to(person, "Group")
         await person.fill("a/b")
         await person.sees("✗ shared_group contains '/'")
-        await person.press("f6", "f6")
+        await person.press("f6", "f6", "f6", "f6")
         await person.sees("Clean session")
         await person.press("f2")
         await person.sees("✗ shared_group contains '/'")

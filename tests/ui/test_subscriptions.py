@@ -176,9 +176,9 @@ async def test_actions_are_checked_as_json_and_as_actions(
         await person.sees_no("✗")
         await person.press("f7")  # the whole text
         await person.type('[{"condition": "true"}]')
-        await person.sees("✗ 0.type: is required")
+        await person.sees("✗ action 1, type: is required")
         await person.press("f2")
-        await person.sees("✗ 0.type: is required")
+        await person.sees("✗ action 1, type: is required")
         await person.press("f7")
         await person.type('[{"type": "webhook"}]')
         await person.press("f2")

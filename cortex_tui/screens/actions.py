@@ -1,0 +1,298 @@
+"""The Actions tab: what events set off, what came of it, and the dead letters."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textual import on
+from textual.app import ComposeResult
+from textual.content import Content
+
+from cortex_tui.backend import BackendError, Capability
+from cortex_tui.events import Job, JobChoice, JobState
+from cortex_tui.models import ProductState, Subscription
+from cortex_tui.screens.action import NOT_DEAD, ActionDialog, job_mark, retried
+from cortex_tui.screens.base import TablePane
+from cortex_tui.screens.copying import Copies, of_action
+from cortex_tui.screens.dialogs import Option, Question
+from cortex_tui.widgets.bars import Bar
+from cortex_tui.widgets.listing import Listing
+from cortex_tui.widgets.table import Column, Table
+from cortex_tui.widgets.text import (
+    ACCENT,
+    BAD,
+    MUTED,
+    WARN,
+    age,
+    countdown,
+    number,
+    plain,
+    said,
+)
+
+READ_INTERVAL = 1.0
+"""Seconds between two looks, at least."""
+PAGE, MAX_JOBS = 100, 500
+"""Actions that are asked for at first, and at most."""
+
+
+@dataclass(frozen=True)
+class View:
+    """Some of the states, under a name."""
+
+    name: str
+    states: tuple[JobState, ...]
+    empty: str
+    """What is said where no action is in these states."""
+
+
+DEAD = View("dead", (JobState.DEAD,), "Nothing was given up.")
+VIEWS = (
+    DEAD,
+    View("waiting", (JobState.PENDING, JobState.RUNNING), "No action waits for an attempt."),
+    View("done", (JobState.DONE, JobState.RECORDED), "No action is done or recorded yet."),
+    View("all", tuple(JobState), "Actions that events set off show here."),
+)
+
+
+class ActionsPane(TablePane):
+    """The outbox of a product: dead letters first, where there are any."""
+
+    def __init__(self, product_id: int) -> None:
+        super().__init__(id="actions")
+        self._product_id = product_id
+        self.subscriptions: Sequence[Subscription] = ()
+        """Of the product: whose actions these are."""
+        self._view: View | None = None
+        """None until the first look."""
+        self._limit = PAGE
+        self._loaded = False
+        self._stale = True
+        self._next_read = 0.0
+        self._reading = False
+        self._failure: BackendError | None = None
+        self._state: ProductState | None = None
+        self._line = Bar(id="actions-line")
+        self.listing: Listing[Job] = Listing(
+            Table(
+                self._columns(),
+                key=lambda job: job.id,
+                text=self._searched,
+                sort="age",
+            )
+        )
+
+    def compose(self) -> ComposeResult:
+        yield self._line
+        yield self.listing
+
+    def on_mount(self) -> None:
+        self.listing.table.order_by("age", reverse=True)
+
+    # -- showing ------------------------------------------------------------------------------
+
+    @property
+    def offered(self) -> bool:
+        """Whether the orchestrator keeps actions at all."""
+        return Capability.EVENTS in self.backend.capabilities
+
+    def follow(self, state: ProductState, changed: bool) -> None:
+        """The product may have changed, or time has passed, while this is in view."""
+        self._state = state
+        if self._view is None:
+            self._view = DEAD if state.actions_dead else VIEWS[-1]
+        self._stale = self._stale or changed
+        at = self.cortex.now().timestamp()
+        if self._stale and at >= self._next_read and not self._reading and self.offered:
+            self._stale, self._next_read = False, at + READ_INTERVAL
+            self.page.begin(self._read())
+        self.listing.table.touch()
+        self._say()
+
+    async def _read(self) -> None:
+        view = self._view or DEAD
+        self._reading = True
+        try:
+            jobs = await self.backend.jobs(self._product_id, states=view.states, limit=self._limit)
+        except BackendError as error:
+            self._failure, self._stale = error, True
+        else:
+            self._failure, self._loaded = None, True
+            if view is self._view:
+                self.listing.replace(jobs)
+        finally:
+            self._reading = False
+        self._say()
+
+    def _read_soon(self) -> None:
+        """Read as soon as nothing else is being read."""
+        self._stale, self._next_read = True, 0.0
+        if self._state:
+            self.follow(self._state, changed=True)
+
+    @on(Table.Moved)
+    def _moved(self) -> None:
+        table = self.listing.table
+        at_end = bool(table.shown) and table.selected is table.shown[-1]
+        if at_end and len(table.rows) >= self._limit < MAX_JOBS and not table.filter:
+            self._limit = min(MAX_JOBS, self._limit + PAGE)
+            self._read_soon()
+        self.page.refresh_bindings()
+
+    def _say(self) -> None:
+        self.listing.explain(*self._why_empty())
+        shown = len(self.listing.table.rows)
+        more = "the newest " if shown >= self._limit else ""
+        right = Content.styled(f"{more}{number(shown)}" if shown else "", MUTED)
+        if self._failure:
+            right = said(f"⚠ {self._failure.text}", WARN)
+        self._line.set(self._views(), right)
+        self.page.refresh_bindings()
+
+    def _views(self) -> Content:
+        state = self._state
+        counts = {"dead": state.actions_dead, "waiting": state.actions_pending} if state else {}
+        parts = []
+        for view in VIEWS:
+            count = counts.get(view.name)
+            text = f"{view.name} {number(count)}" if count else view.name
+            chosen = view is self._view
+            style = BAD if view is DEAD and count else ACCENT if chosen else MUTED
+            parts.append(Content.styled(f"(•) {text}" if chosen else f"( ) {text}", style))
+        return Content("   ").join(parts)
+
+    def _why_empty(self) -> tuple[str, ...]:
+        table = self.listing.table
+        if not self.offered:
+            return "No actions here", f"This orchestrator does not {Capability.EVENTS.value}."
+        if table.shown:
+            return ()
+        if table.rows:
+            what = f"No action here contains “{plain(table.filter, 60)}”."
+            return "Nothing matches", what, "", "Esc  clear the filter"
+        if self._failure:
+            return "The actions could not be read", self._failure.message, self._failure.hint
+        if not self._loaded or self._view is None:
+            return "Reading the actions…", ""
+        title = "No actions yet" if self._view is VIEWS[-1] else f"None {self._view.name}"
+        return title, self._view.empty, "", "v  another view"
+
+    def _columns(self) -> list[Column[Job]]:
+        return [
+            Column(
+                "state", "STATE", job_mark, 10, sort=lambda job: list(JobState).index(job.state)
+            ),
+            Column("type", "ACTION", lambda job: said(job.action.type), 17, grow=1),
+            Column("subscription", "SUBSCRIPTION", lambda job: said(self._owner(job)), 14, grow=2),
+            Column("tries", "TRIES", _tries, 5, right=True, rank=1),
+            Column("age", "WHEN", self._when, 7, right=True, sort=lambda job: job.id),
+            Column("failure", "LAST FAILURE", _failure, 12, grow=3, rank=2),
+        ]
+
+    def _owner(self, job: Job) -> str:
+        for each in self.subscriptions:
+            if each.id == job.subscription_id:
+                return each.name
+        return f"subscription {job.subscription_id} (deleted)"
+
+    def _searched(self, job: Job) -> str:
+        failure = job.failures[-1].reason if job.failures else ""
+        return f"{job.state} {job.action.type} {self._owner(job)} {job.key} {failure} {job.content}"
+
+    def _when(self, job: Job) -> Content:
+        """When it is due, or when it came to its end."""
+        now = self.cortex.now()
+        if job.state is JobState.PENDING and job.due_at:
+            return Content.styled(countdown(job.due_at, now), ACCENT)
+        return Content.styled(age(job.finished_at or job.created_at, now), MUTED)
+
+    # -- commands -----------------------------------------------------------------------------
+
+    def refusal(self, command: str) -> str | None:
+        """Why a command has nothing to work on."""
+        if not self.offered:
+            return f"This orchestrator does not {Capability.EVENTS.value}."
+        job, state = self.listing.table.selected, self._state
+        if command in ("open", "retry", "retry_like", "discard") and job is None:
+            return "No action is selected."
+        if command == "retry" and job and job.state is not JobState.DEAD:
+            return NOT_DEAD
+        if command == "discard" and job and job.state not in (JobState.DEAD, JobState.PENDING):
+            return "Only what waits or was given up can be discarded."
+        if command in ("retry_like", "retry_all") and not (state and state.actions_dead):
+            return "There are no dead letters."
+        return None
+
+    @property
+    def _selected(self) -> Job:
+        job = self.listing.table.selected
+        assert job is not None
+        return job
+
+    @on(Table.Chosen)
+    def _chosen(self) -> None:
+        self.page.action_command("actions.open")
+
+    async def do_open(self) -> None:
+        job = self._selected
+        await self.app.push_screen_wait(ActionDialog(job, self._owner(job)))
+        self._read_soon()
+
+    def do_view(self) -> None:
+        self._look_at(VIEWS[(VIEWS.index(self._view or DEAD) + 1) % len(VIEWS)])
+
+    def _look_at(self, view: View) -> None:
+        self._view, self._limit, self._loaded = view, PAGE, False
+        self.listing.replace([])
+        self._read_soon()
+
+    async def do_retry(self) -> None:
+        await self._retry(JobChoice(job_id=self._selected.id))
+
+    async def do_retry_like(self) -> None:
+        await self._retry(JobChoice(subscription_id=self._selected.subscription_id))
+
+    async def do_retry_all(self) -> None:
+        await self._retry(JobChoice())
+
+    async def _retry(self, choice: JobChoice) -> None:
+        self.cortex.notify(retried(await self.backend.retry_jobs(self._product_id, choice)))
+        self._read_soon()
+
+    async def do_discard(self) -> None:
+        job = self._selected
+        choice = await self.app.push_screen_wait(_discarding(job, self._owner(job)))
+        if choice is not None:
+            count = await self.backend.discard_jobs(self._product_id, choice)
+            self.cortex.notify(f"Discarded: {number(count)}.")
+            self._read_soon()
+
+    def copies(self) -> Copies:
+        """What can be copied of the action under the cursor."""
+        job = self.listing.table.selected
+        return of_action(job) if job else []
+
+    def do_filter(self) -> None:
+        self.listing.open_filter()
+
+
+def _discarding(job: Job, subscription: str) -> Question[JobChoice | None]:
+    lines = [
+        f"{job.action.type} of {subscription}, {job.state}.",
+        "All: whatever waits or was given up, of its subscription or of the product.",
+        "This cannot be undone.",
+    ]
+    options: tuple[Option[JobChoice | None], ...] = (
+        Option("This one", "y", JobChoice(job_id=job.id), danger=True),
+        Option("Subscription", "s", JobChoice(subscription_id=job.subscription_id), danger=True),
+        Option("Product", "p", JobChoice(), danger=True),
+        Option("Keep", "n", None),
+    )
+    return Question("Discard this action?", lines, options)
+
+
+def _tries(job: Job) -> Content:
+    return Content.styled(number(job.attempts), "" if job.attempts > 1 else MUTED)
+
+
+def _failure(job: Job) -> Content:
+    return said(job.failures[-1].reason, BAD) if job.failures else Content()

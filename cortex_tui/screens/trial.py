@@ -1,0 +1,311 @@
+"""A dry run: what a subscription would make of an event, term by term, and nothing is sent."""
+
+import json
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, ClassVar
+
+from pydantic import Field as Limits
+from pydantic import model_validator
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.dom import DOMNode
+from textual.widgets import Static
+
+from cortex_tui import syntax
+from cortex_tui.backend import BackendError, Capability, FieldProblem, Invalid
+from cortex_tui.commands import Scope, bindings
+from cortex_tui.events import (
+    MAX_PAYLOAD,
+    ActionTrial,
+    ConditionTrial,
+    Event,
+    Explanation,
+    MailTrial,
+    SeenValue,
+    TermTrial,
+    Trial,
+)
+from cortex_tui.models import Model, SubscriptionDraft
+from cortex_tui.routing import EVERY_EVENT, mismatch
+from cortex_tui.screens.base import Dialog
+from cortex_tui.screens.dialogs import FormDialog
+from cortex_tui.screens.find import Entry, FindDialog
+from cortex_tui.widgets.bars import KeyBar
+from cortex_tui.widgets.form import Field
+from cortex_tui.widgets.lines import Lines
+from cortex_tui.widgets.payload import indented, laid_out, readable, readable_value
+from cortex_tui.widgets.reader import Reader
+from cortex_tui.widgets.text import BAD, MUTED, OK, STRONG, WARN, number, said, time_of
+
+CHOICES = 100
+"""Events that came and can be chosen."""
+
+MARKS = {True: ("✓", OK), False: ("○", MUTED), None: ("✗", BAD)}
+"""How a condition or one of its terms came out."""
+
+
+class Sample(Model):
+    """An event to try something with, or to publish."""
+
+    topic: str | None = None
+    payload: Annotated[str, Limits(max_length=MAX_PAYLOAD)] = ""
+
+    @model_validator(mode="after")
+    def _on_one_topic(self) -> "Sample":
+        if self.topic:
+            syntax.topic_name(self.topic)
+        return self
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What is tried: a sample, and where it is from."""
+
+    sample: Sample
+    source: str
+
+
+SAMPLE_FIELDS = (
+    Field("topic", "Topic", "empty: one it listens to"),
+    Field("payload", "Payload", lines=True),
+)
+
+
+def sample_of(event: Event) -> Sample:
+    """An event that came, as a sample."""
+    return Sample(topic=event.topic, payload=event.payload)
+
+
+def came(event: Event) -> Tried:
+    """An event that came."""
+    return Tried(sample_of(event), f"event {number(event.id)}")
+
+
+def last_for(topic_filter: str, wanted: str, events: Iterable[Event]) -> Event | None:
+    """The first of `events` that is whole, and that who listens to `topic_filter` for events named
+    `wanted` takes."""
+    for event in events:
+        if not event.truncated and not mismatch(topic_filter, wanted, event.topic, event.name):
+            return event
+    return None
+
+
+def example(wanted: str) -> Sample:
+    """A sample for where no event has come yet."""
+    name = "example" if wanted == EVERY_EVENT else wanted
+    return Sample(payload=json.dumps({"event": name}, ensure_ascii=False))
+
+
+class TrialDialog(Dialog[list[FieldProblem] | None]):
+    """Tries, and shows how that went. Closes by itself with what is wrong with the subscription,
+    where it cannot be tried at all; `tried` is the event it had last."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings(Scope.TRIAL)]
+
+    def __init__(self, product_id: int, draft: SubscriptionDraft, topic: str, tried: Tried | None):
+        """Tries `draft`, which listens to `topic`; with the last event it takes, where there is no
+        `tried`."""
+        super().__init__()
+        self.tried = tried
+        self._product_id = product_id
+        self._draft = draft
+        self._topic = topic
+        self._about = Lines()
+        self._reader = Reader()
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog -reading"):
+            yield Static(said(f"Dry run of {self._draft.name}", STRONG), classes="dialog-title")
+            yield self._about
+            yield self._reader
+            yield KeyBar(self.key_line)
+
+    def on_mount(self) -> None:
+        self._reader.focus()
+        self.begin(self.do_rerun())
+
+    @property
+    def scopes(self) -> Mapping[Scope, DOMNode]:
+        return {Scope.TRIAL: self, Scope.DIALOG: self}
+
+    # -- trying -------------------------------------------------------------------------------
+
+    async def do_rerun(self) -> None:
+        """Try, with the last event that came where none was chosen."""
+        if self.tried is None:
+            self.tried = await self._last()
+        tried = self.tried
+        self._about.show([Content.styled(f"with {tried.source}; nothing is sent", MUTED)])
+        try:
+            explanation = await self.backend.try_event(self._product_id, self._trial(tried.sample))
+        except Invalid as error:
+            self.dismiss(error.problems)
+        except BackendError as error:
+            self._reader.show([said(f"✗ {error.message}", BAD), said(error.hint)])
+        else:
+            self._reader.show(told(explanation, tried.sample))
+
+    def _trial(self, sample: Sample) -> Trial:
+        return Trial(payload=sample.payload, topic=sample.topic or None, draft=self._draft)
+
+    async def _last(self) -> Tried:
+        wanted = self._draft.event or self._draft.name
+        found = last_for(self._topic, wanted, await self._events())
+        if found is not None:
+            return Tried(sample_of(found), "the last event that it takes")
+        return Tried(example(wanted), "an example: none of the last events is for it")
+
+    async def _events(self) -> Sequence[Event]:
+        if Capability.EVENTS not in self.backend.capabilities:
+            return ()
+        return await self.backend.events(self._product_id, limit=CHOICES)
+
+    # -- commands -----------------------------------------------------------------------------
+
+    def refusal(self, command: str) -> str | None:
+        """Why nothing can be chosen."""
+        if command == "choose" and Capability.EVENTS not in self.backend.capabilities:
+            return f"This orchestrator does not {Capability.EVENTS.value}."
+        return None
+
+    async def do_choose(self) -> None:
+        events = await self._events()
+        if not events:
+            self.cortex.notify("No event has come yet: e edits one.", severity="warning")
+            return
+
+        async def use(event: Event) -> None:
+            self.tried = came(event)
+            await self.do_rerun()
+
+        now = self.cortex.now()
+        self.app.push_screen(
+            FindDialog(
+                "an event",
+                [
+                    Entry(
+                        event.name or event.topic,
+                        Content.assemble(
+                            (f"{time_of(event.at, now)}  ", MUTED), said(event.payload)
+                        ),
+                        "",
+                        partial(self._use, event, use),
+                        greyed=event.truncated,
+                    )
+                    for event in events
+                ],
+            )
+        )
+
+    def _use(self, event: Event, use: Callable[[Event], Awaitable[None]]) -> None:
+        if event.truncated:
+            self.cortex.notify("Only the start of this event was kept.", severity="warning")
+        else:
+            self.run_worker(use(event), group="commands")
+
+    def do_edit(self) -> None:
+        sample = self.tried.sample if self.tried else Sample()
+
+        async def use(edited: Sample, _: set[str]) -> None:
+            self.tried = Tried(edited, "an event of your own")
+            self.begin(self.do_rerun())
+
+        values = {"topic": sample.topic, "payload": laid_out(sample.payload)}
+        self.app.push_screen(
+            FormDialog("An event to try", Sample, SAMPLE_FIELDS, values, use, accept="Try")
+        )
+
+    def do_close(self) -> None:
+        self.dismiss(None)
+
+
+# -- how it went ------------------------------------------------------------------------------
+
+
+def told(explanation: Explanation, sample: Sample) -> Iterator[Content]:
+    """An explanation for a person, and the event below it."""
+    if explanation.problem:
+        yield said(f"✗ The payload cannot be read: {explanation.problem}", BAD)
+    elif explanation.takes:
+        yield said(f"✓ Takes it: {explanation.reason}", OK)
+    else:
+        yield said(f"○ Does not take it: {explanation.reason}", WARN)
+    yield said(f"  on {explanation.topic}", MUTED)
+    if not explanation.problem and not explanation.actions:
+        yield Content()
+        yield Content.styled("It has no actions: such an event is only counted.", MUTED)
+    for position, action in enumerate(explanation.actions, start=1):
+        yield Content()
+        yield from _action(position, action, explanation.takes)
+    yield Content()
+    yield Content.styled("The event", STRONG)
+    yield from readable(sample.payload)
+
+
+def _action(position: int, action: ActionTrial, takes: bool) -> Iterator[Content]:
+    yield Content.assemble(
+        f"{position}  ", said(action.type, STRONG), "  ", _verdict(action, takes)
+    )
+    lines: list[Content] = []
+    if action.condition:
+        lines += _condition(action.condition)
+    if action.problem:
+        lines.append(said(f"✗ {action.problem}", BAD))
+    if action.mail:
+        lines += _mail(action.mail)
+    elif action.content is not None:
+        lines += readable_value(action.content)
+    yield from indented(lines, 3)
+
+
+def _verdict(action: ActionTrial, takes: bool) -> Content:
+    if not action.runs:
+        failed = action.condition is not None and action.condition.result is None
+        text = "the condition cannot be evaluated" if failed else "the condition does not hold"
+        return Content.styled(text, BAD if failed else MUTED)
+    would = "would run" if takes else "would run, if it took the event"
+    if action.problem:
+        return Content.styled(f"{would}, and fail", BAD)
+    where = "sent" if action.sent else "recorded, not sent"
+    return Content.styled(f"{would}: {where}", OK if takes else MUTED)
+
+
+def _condition(condition: ConditionTrial) -> Iterator[Content]:
+    mark, style = MARKS[condition.result]
+    yield Content.assemble((f"{mark} ", style), said(condition.text))
+    terms = condition.terms
+    if condition.error and not any(term.error for term in terms):
+        yield said(f"  {condition.error}", BAD)
+    whole = len(terms) == 1 and terms[0].text == condition.text
+    for term in terms:
+        yield from indented(_term(term, whole))
+
+
+def _term(term: TermTrial, whole: bool) -> Iterator[Content]:
+    mark, style = MARKS[term.result]
+    if not whole:
+        yield Content.assemble((f"{mark} ", style), said(term.text))
+    for seen in term.seen:
+        yield Content.assemble("  ", said(seen.path, MUTED), (" is ", MUTED), _seen(seen))
+    if term.error:
+        yield said(f"  {term.error}", BAD)
+
+
+def _seen(seen: SeenValue) -> Content:
+    if seen.missing:
+        return Content.styled("missing, which counts as null", WARN)
+    return said(json.dumps(seen.value, ensure_ascii=False))
+
+
+def _mail(mail: MailTrial) -> Iterator[Content]:
+    to = ", ".join(mail.recipients)
+    yield Content.assemble(("To       ", MUTED), said(to) if to else ("nobody is named", WARN))
+    yield Content.assemble(("Subject  ", MUTED), said(mail.subject))
+    yield from (said(line) for line in mail.text.splitlines())
+    if mail.html:
+        yield Content.styled("and as HTML:", MUTED)
+        yield from (said(line, MUTED) for line in mail.html.splitlines())

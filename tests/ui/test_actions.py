@@ -1,0 +1,268 @@
+"""The Actions tab: what events set off, and the dead letters, over a real HTTP server."""
+
+import http.server
+import json
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from cortex_tui.delivery_settings import DeliverySettings, HttpSettings
+from cortex_tui.demo.broker import Broker
+from cortex_tui.events import Job, JobState
+from cortex_tui.local.backend import LocalBackend
+from cortex_tui.models import Action, Product, SubscriptionDraft
+from tests.brokers import publish
+from tests.orchestrators import TOPIC, connected, draft
+from tests.ui.conftest import Orchestrator
+from tests.ui.driving import WIDE, Person, before
+from tests.waiting import until
+
+HOOK = SubscriptionDraft(
+    name="hook",
+    topic=TOPIC,
+    actions=(Action(type="webhook", params={"policy": "{{policy}}"}),),
+)
+OTHER = HOOK.model_copy(update={"name": "other", "event": "hook"})
+KEEP = SubscriptionDraft(name="keep", topic=TOPIC, event="*", actions=(Action(type="record"),))
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port on which nobody listens, until somebody does."""
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        taken.bind(("127.0.0.1", 0))
+        yield cast("int", taken.getsockname()[1])
+
+
+@pytest.fixture
+async def local(tmp_path: Path, port: int) -> AsyncIterator[LocalBackend]:
+    """An orchestrator that gives up at the first failure."""
+    target = HttpSettings(url=f"http://127.0.0.1:{port}/hook")
+    delivery = DeliverySettings(webhook=target, max_attempts=1)
+    backend = await LocalBackend.open(tmp_path / "cortex.db", delivery=delivery)
+    yield backend
+    await backend.aclose()
+
+
+@contextmanager
+def listening(port: int) -> Iterator[list[dict[str, object]]]:
+    """An HTTP server that takes everything; what it got."""
+    got: list[dict[str, object]] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            got.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing: the output of a test run is for its failures."""
+
+    class Server(http.server.ThreadingHTTPServer):
+        allow_reuse_port = True
+
+    with Server(("127.0.0.1", port), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield got
+        server.shutdown()
+        thread.join()
+
+
+async def product_of(orchestrator: Orchestrator, broker: Broker) -> Product:
+    return await connected(orchestrator.inside, draft(broker), HOOK, OTHER, KEEP)
+
+
+def set_off(broker: Broker, policy: str) -> None:
+    """An event that two webhooks and a record come of."""
+    publish(broker, TOPIC, json.dumps({"event": "hook", "policy": policy}))
+
+
+async def dead(orchestrator: Orchestrator, product: Product, count: int) -> list[Job]:
+    """Wait until there are so many dead letters."""
+
+    async def there() -> bool:
+        found = await orchestrator.inside.jobs(product.id, states=[JobState.DEAD])
+        return len(found) == count
+
+    await until(there)
+    return await orchestrator.inside.jobs(product.id, states=[JobState.DEAD])
+
+
+async def enter(person: Person) -> None:
+    """Open the only product, and go to its actions."""
+    await person.sees("▸", "Tyres")
+    await person.press("enter")
+    await person.sees("Clean session")
+    await person.press("5")
+
+
+async def test_dead_letters_come_first_and_the_other_states_are_a_key_away(
+    orchestrator: Orchestrator, broker: Broker
+) -> None:
+    product = await product_of(orchestrator, broker)
+    set_off(broker, "POL-1")
+    await dead(orchestrator, product, 2)
+    async with before(orchestrator.open) as person:
+        await enter(person)
+        await person.sees("5 Actions ✗ 2")
+        await person.sees("(•) dead 2", "( ) waiting", "( ) all")
+        await person.sees("▸ ✗ dead", "webhook", "other")
+        await person.sees("✗ dead", "webhook", "hook")
+        assert not person.line("recorded")
+        await person.press("v")
+        await person.sees("No action waits for an attempt.")
+        await person.press("v")
+        await person.sees("▸ ○ recorded", "record", "keep")
+        await person.press("v")
+        await person.sees("(•) all", "3")
+        await person.press("v")
+        await person.sees("(•) dead 2")
+
+
+async def test_without_dead_letters_everything_is_shown_as_it_comes(
+    orchestrator: Orchestrator, broker: Broker
+) -> None:
+    await product_of(orchestrator, broker)
+    async with before(orchestrator.open) as person:
+        await enter(person)
+        await person.sees("No actions yet")
+        publish(broker, TOPIC, '{"event": "other"}')
+        await person.sees("▸ ○ recorded", "record", "keep")
+        assert "✗" not in person.line("5 Actions")
+        set_off(broker, "POL-1")
+        await person.sees("5 Actions ✗ 2")
+
+
+async def test_one_action_says_what_it_says_and_every_failure(
+    orchestrator: Orchestrator, broker: Broker
+) -> None:
+    product = await product_of(orchestrator, broker)
+    set_off(broker, "POL-1")
+    [job, _] = await dead(orchestrator, product, 2)
+    async with before(orchestrator.open, size=(120, 50)) as person:
+        await enter(person)
+        await person.sees("▸ ✗ dead", "other")
+        await person.press("enter")
+        await person.sees("given up after 1 attempt")
+        await person.sees("Subscription", "other")
+        await person.sees("Key", job.key)
+        await person.sees("Failures")
+        await person.sees(job.failures[0].reason)
+        await person.sees("What it says")
+        await person.sees('"policy": "POL-1"')
+        await person.sees('"policy": "{{policy}}"')
+        await person.sees('"event": "hook"')
+        await person.press("y")
+        await person.sees("▸ content")
+        await person.press("enter")
+        await person.sees("Sent to the terminal")
+        assert json.loads(person.app.clipboard) == {"params": {"policy": "POL-1"}}
+
+
+async def test_retry_one_then_all_of_its_subscription_then_all(
+    orchestrator: Orchestrator, broker: Broker, port: int
+) -> None:
+    product = await product_of(orchestrator, broker)
+    for policy in ("POL-1", "POL-2", "POL-3"):
+        set_off(broker, policy)
+    jobs = await dead(orchestrator, product, 6)
+    async with before(orchestrator.open, size=WIDE) as person:
+        await enter(person)
+        await person.sees("5 Actions ✗ 6")
+        await person.press("t")  # nobody listens yet
+        await person.sees("Attempted anew: 1.")
+        await until(lambda: retried(orchestrator, product, jobs[0].id))
+        with listening(port) as got:
+            await person.press("t")
+            await person.sees("5 Actions ✗ 5")
+            await until(lambda: got)
+            assert got[0]["id"] in {job.key for job in jobs}  # the same key as before
+            await person.press("T")
+            await person.sees("5 Actions ✗ ")
+            await until(lambda: len(got) >= 3)
+            await person.press("a")
+            await person.sees_no("5 Actions ✗")
+            await person.sees("Nothing was given up.")
+            assert {str(each["id"]) for each in got} == {job.key for job in jobs}
+        await person.press("a")
+        await person.sees("There are no dead letters.")
+
+
+async def retried(orchestrator: Orchestrator, product: Product, job_id: int) -> bool:
+    """Whether the first retry has failed too."""
+    jobs = await orchestrator.inside.jobs(product.id, states=[JobState.DEAD])
+    return any(job.id == job_id and len(job.failures) == 2 for job in jobs)
+
+
+async def test_retry_where_it_is_read(
+    orchestrator: Orchestrator, broker: Broker, port: int
+) -> None:
+    product = await product_of(orchestrator, broker)
+    set_off(broker, "POL-1")
+    await dead(orchestrator, product, 2)
+    async with before(orchestrator.open) as person:
+        await enter(person)
+        await person.sees("▸ ✗ dead", "other")
+        with listening(port) as got:
+            await person.press("enter")
+            await person.sees("given up")
+            await person.press("t")
+            await person.sees("5 Actions ✗ 1")
+            await until(lambda: got)
+        await person.press("v", "v")
+        await person.sees("✓ done", "webhook", "other")
+        await person.press("home")
+        await person.press("t")
+        await person.sees("Only what was given up can be retried.")
+
+
+async def test_discard_asks_which(orchestrator: Orchestrator, broker: Broker) -> None:
+    product = await product_of(orchestrator, broker)
+    for policy in ("POL-1", "POL-2"):
+        set_off(broker, policy)
+    await dead(orchestrator, product, 4)
+    async with before(orchestrator.open) as person:
+        await enter(person)
+        await person.sees("▸ ✗ dead", "other")
+        await person.press("x")
+        await person.sees("Discard this action?")
+        await person.sees("webhook of other, dead.")
+        await person.press("n")
+        await person.sees("5 Actions ✗ 4")
+        await person.press("delete", "y")
+        await person.sees("Discarded: 1.")
+        await person.sees("5 Actions ✗ 3")
+        await person.sees("▸ ✗ dead", "hook")
+        await person.press("x", "s")
+        await person.sees("5 Actions ✗ 1")
+        await person.press("x", "p")
+        await person.sees_no("5 Actions ✗")
+
+
+async def test_the_filter_and_what_can_only_be_looked_at(
+    embedded: Orchestrator, broker: Broker
+) -> None:
+    product = await product_of(embedded, broker)
+    set_off(broker, "POL-1")
+    set_off(broker, "POL-2")
+    await dead(embedded, product, 4)
+    async with before(embedded.open, read_only=True) as person:
+        await enter(person)
+        await person.sees("(•) dead 4")
+        await person.press("slash")
+        await person.type("pol-2 hook")
+        await person.sees("2 of 4")
+        await person.press("enter")
+        for key in ("t", "T", "a", "x"):
+            await person.press(key)
+            await person.sees("This context is read-only.")
+        assert len(await embedded.inside.jobs(product.id, states=[JobState.DEAD])) == 4

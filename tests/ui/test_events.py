@@ -1,0 +1,356 @@
+"""The Events tab: what arrives, what came of it, and what can be done with it."""
+
+import asyncio
+import json
+
+import pytest
+
+from cortex_tui.backend import Unreachable
+from cortex_tui.demo.broker import Broker
+from cortex_tui.events import Event
+from cortex_tui.local.backend import LocalBackend
+from cortex_tui.models import Action, Product, ProductChange, SubscriptionDraft
+from cortex_tui.remote import RemoteBackend
+from cortex_tui.screens import events as tab
+from cortex_tui.server import create_app, serving
+from tests.brokers import publish
+from tests.orchestrators import TOPIC, connected, draft
+from tests.ui.conftest import Orchestrator
+from tests.ui.driving import WIDE, Person, before
+from tests.waiting import until
+
+CLAIM = SubscriptionDraft(
+    name="claim",
+    topic=TOPIC,
+    actions=(
+        Action(type="conditional_email", condition="claim.estimate > 300", template="claim_opened"),
+    ),
+)
+AUDIT = SubscriptionDraft(name="audit", topic="audit/#", event="*")
+OFF = SubscriptionDraft(name="asleep", topic=TOPIC, event="*", enabled=False)
+
+
+def claim(estimate: object, **more: object) -> str:
+    return json.dumps({"event": "claim", "claim": {"estimate": estimate}, **more})
+
+
+async def product_of(orchestrator: Orchestrator, broker: Broker) -> Product:
+    return await connected(orchestrator.inside, draft(broker), CLAIM, AUDIT, OFF)
+
+
+async def enter(person: Person) -> None:
+    """Open the only product, and go to its events."""
+    await person.sees("▸", "Tyres")
+    await person.press("enter")
+    await person.sees("Clean session")
+    await person.press("4")
+
+
+async def kept(orchestrator: Orchestrator, product: Product, count: int) -> list[Event]:
+    """Wait until the history holds so many events."""
+    events = orchestrator.inside.events
+
+    async def there() -> bool:
+        return len(await events(product.id, limit=500)) == count
+
+    await until(there)
+    return await events(product.id, limit=500)
+
+
+async def test_events_show_as_they_arrive_with_what_came_of_each(
+    orchestrator: Orchestrator, broker: Broker
+) -> None:
+    await product_of(orchestrator, broker)
+    async with before(orchestrator.open) as person:
+        await enter(person)
+        await person.sees("No events yet")
+        publish(broker, TOPIC, claim(400))
+        await person.sees("▸", "claim", "/v3/app", "✓ 1 matched")
+        await person.sees("● live")
+        publish(broker, TOPIC, claim(100))
+        await person.sees("▸", "claim", "○ 1 false")  # the newest is on top, and the cursor too
+        publish(broker, TOPIC, claim(None))
+        await person.sees("▸", "claim", "✗ 1 failed")
+        publish(broker, TOPIC, "no JSON")
+        await person.sees("▸", "no name", "✗ unreadable")
+        publish(broker, TOPIC, '{"event": "other"}')
+        await person.sees("▸", "other", "nobody took it")
+        await person.sees("5 shown")
+
+
+async def test_one_event_says_who_took_it_and_why_others_did_not(
+    orchestrator: Orchestrator, broker: Broker
+) -> None:
+    product = await product_of(orchestrator, broker)
+    payload = claim(None, note="a [bold]word[/]")
+    publish(broker, TOPIC, payload)
+    await kept(orchestrator, product, 1)
+    async with before(orchestrator.open, size=WIDE) as person:
+        await enter(person)
+        await person.sees("▸", "claim")
+        await person.press("enter")
+        await person.sees("Took it")
+        await person.sees("✗ claim", "evaluation failed", "claim.estimate")
+        await person.sees_each('"estimate": null', '"note": "a [bold]word[/]"')
+        await person.sees("– audit", "it listens to audit/#")
+        await person.sees("– asleep", "it is off")
+        await person.press("y")
+        await person.sees("▸ payload")
+        await person.press("enter")
+        await person.sees("Sent to the terminal")
+        assert person.app.clipboard == payload
+        await person.press("escape")
+        await person.sees("▸", "claim")
+
+
+async def test_a_paused_list_stands_still_and_catches_up(
+    orchestrator: Orchestrator, broker: Broker
+) -> None:
+    await product_of(orchestrator, broker)
+    async with before(orchestrator.open) as person:
+        await enter(person)
+        await person.sees("No events yet")
+        publish(broker, TOPIC, claim(1))
+        await person.sees("▸", "○ 1 false")
+        await person.press("space")
+        await person.sees("‖ paused")
+        publish(broker, TOPIC, claim(400))
+        publish(broker, TOPIC, claim(500))
+        await person.sees("‖ paused, 2 newer wait")
+        assert not person.line("✓ 1 matched")
+        await person.press("space")
+        await person.sees("3 shown")
+        await person.sees("● live")
+
+
+async def test_the_cursor_stays_on_its_event_while_others_arrive(
+    embedded: Orchestrator, broker: Broker
+) -> None:
+    product = await product_of(embedded, broker)
+    for estimate in (1, 400):
+        publish(broker, TOPIC, claim(estimate))
+    await kept(embedded, product, 2)
+    async with before(embedded.open) as person:
+        await enter(person)
+        await person.sees("▸", "matched")
+        await person.press("down")
+        await person.sees("▸", "○ 1 false")
+        publish(broker, TOPIC, claim(500))
+        await person.sees("3 shown")
+        await person.sees("▸", "○ 1 false")
+
+
+async def test_the_filter_looks_into_payloads(orchestrator: Orchestrator, broker: Broker) -> None:
+    product = await product_of(orchestrator, broker)
+    publish(broker, TOPIC, claim(1, policy="POL-7"))
+    publish(broker, TOPIC, claim(400, policy="POL-8"))
+    await kept(orchestrator, product, 2)
+    async with before(orchestrator.open) as person:
+        await enter(person)
+        await person.sees("2 shown")
+        await person.press("slash")
+        await person.type("pol-7")
+        await person.sees("1 of 2")
+        await person.press("enter")
+        await person.sees("▸", "○ 1 false")
+        publish(broker, TOPIC, claim(2, policy="POL-7"))
+        await person.sees("2 of 3")
+        await person.press("slash")
+        await person.type("x")
+        await person.sees("No event contains “pol-7x”")
+        await person.press("escape")
+        await person.sees("▸", "claim")
+
+
+async def test_older_ones_come_as_the_cursor_reaches_the_end(
+    embedded: Orchestrator, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tab, "PAGE", 3)
+    product = await product_of(embedded, broker)
+    for estimate in range(7):
+        publish(broker, TOPIC, claim(estimate))
+    await kept(embedded, product, 7)
+    async with before(embedded.open) as person:
+        await enter(person)
+        await person.sees("3 shown")
+        await person.press("end")
+        await person.sees("6 shown")
+        await person.press("end")
+        await person.sees("7 shown")
+
+
+async def test_what_comes_too_fast_is_passed_over_and_said(
+    embedded: Orchestrator, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tab, "PAGE", 3)
+    product = await product_of(embedded, broker)
+    async with before(embedded.open) as person:
+        await enter(person)
+        await person.sees("No events yet")
+        await person.press("space")
+        for estimate in range(8):
+            publish(broker, TOPIC, claim(estimate))
+        await kept(embedded, product, 8)
+        await person.sees("8 newer wait")
+        await person.press("space")
+        await person.sees("5 came too fast", "3 shown")
+
+
+async def test_the_list_is_bounded(
+    embedded: Orchestrator, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tab, "MAX_EVENTS", 2)
+    product = await product_of(embedded, broker)
+    publish(broker, TOPIC, claim(1))
+    await kept(embedded, product, 1)
+    async with before(embedded.open) as person:
+        await enter(person)
+        await person.sees("1 shown")
+        for estimate in (2, 3, 4):
+            publish(broker, TOPIC, claim(estimate, mark=f"number {estimate}"))
+        await kept(embedded, product, 4)
+        await person.press("slash")
+        await person.type("number 4")
+        await person.sees("1 of 2")
+
+
+async def test_a_huge_payload_is_shown_in_part(embedded: Orchestrator, broker: Broker) -> None:
+    product = await product_of(embedded, broker)
+    publish(broker, TOPIC, claim(1, rows=[{"n": n} for n in range(20_000)]))
+    await kept(embedded, product, 1)
+    async with before(embedded.open) as person:
+        await enter(person)
+        await person.sees("▸", "claim")
+        await person.press("enter")
+        await person.sees("⚠ Only the first", "were kept")
+        await person.press("end")
+        await person.sees("… and more")
+        await person.sees("– asleep", "it is off")
+        await person.press("f4")
+        await person.sees("Only the start of this event was kept.")
+
+
+async def test_an_orchestrator_that_keeps_no_events_says_so(
+    local: LocalBackend, broker: Broker
+) -> None:
+    product = await connected(local, draft(broker), CLAIM)
+    async with serving(create_app(local, extensions=False), port=0) as url:
+
+        async def open_it(_: object) -> RemoteBackend:
+            return await RemoteBackend.open(url, product_ids=[product.id])
+
+        async with before(open_it) as person:
+            await person.sees("▸", f"Product {product.id}")
+            await person.press("enter")
+            await person.sees("Clean session")
+            await person.press("4")
+            await person.sees("No events here")
+            await person.sees("This orchestrator does not keep events and actions.")
+            await person.press("f4")
+            await person.sees("This orchestrator does not try events out.")
+            await person.press("p")
+            await person.sees("This orchestrator does not publish events.")
+            await person.press("5")
+            await person.sees("No actions here")
+
+
+async def test_a_failure_to_read_is_said_and_tried_again(
+    embedded: Orchestrator, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    product = await product_of(embedded, broker)
+    publish(broker, TOPIC, claim(1))
+    await kept(embedded, product, 1)
+    answer, broken = LocalBackend.events, asyncio.Event()
+
+    async def events(self: LocalBackend, *arguments: int, **options: int) -> list[Event]:
+        if broken.is_set():
+            raise Unreachable("there is no way to it", "Look at the network.")
+        return await answer(self, *arguments, **options)
+
+    monkeypatch.setattr(LocalBackend, "events", events)
+    broken.set()
+    async with before(embedded.open) as person:
+        await enter(person)
+        await person.sees("The events could not be read")
+        await person.sees("Look at the network.")
+        broken.clear()
+        await person.sees("▸", "○ 1 false")
+        broken.set()
+        publish(broker, TOPIC, claim(400))
+        await person.sees("⚠ there is no way to it")
+        await person.sees("▸", "○ 1 false")
+        broken.clear()
+        await person.sees("▸", "✓ 1 matched")
+
+
+# -- publishing -------------------------------------------------------------------------------
+
+
+async def test_publish_a_test_event_for_a_subscription(
+    orchestrator: Orchestrator, broker: Broker
+) -> None:
+    product = await product_of(orchestrator, broker)
+    async with before(orchestrator.open, size=WIDE) as person:
+        await enter(person)
+        await person.press("3", "end", "p")
+        await person.sees("Publish an event")
+        await person.sees("Topic", TOPIC[:30])
+        await person.sees('"event": "claim"')
+        await person.fill_in("payload", claim(777))
+        await person.press("f2")
+        await person.sees("Publish to", f"{broker.host}:{broker.port}?")
+        await person.sees_each(TOPIC, "46 bytes, QoS 1")
+        await person.press("escape")
+        await person.sees("Publish an event")  # nothing typed is lost
+        await person.press("f2")
+        await person.sees("Publish to")
+        await person.press("p")
+        await person.sees("Published: the broker has it.")
+        [event] = await kept(orchestrator, product, 1)
+        assert (event.topic, json.loads(event.payload)["claim"]) == (TOPIC, {"estimate": 777})
+        # The next one is prefilled with that.
+        await person.press("p")
+        await person.sees('"estimate": 777')
+
+
+async def test_publish_an_event_anew(orchestrator: Orchestrator, broker: Broker) -> None:
+    product = await product_of(orchestrator, broker)
+    publish(broker, "audit/trail", '{"by": "hand"}')
+    await kept(orchestrator, product, 1)
+    async with before(orchestrator.open, size=WIDE) as person:
+        await enter(person)
+        await person.sees("▸", "audit/trail")
+        await person.press("enter")
+        await person.sees("Took it")
+        await person.press("p")
+        await person.sees("Topic", "audit/trail")
+        await person.fill_in("topic", "audit/#")
+        await person.sees("✗ topic contains a wildcard")
+        await person.press("f2")
+        await person.sees("Publish an event")
+        await person.fill_in("topic", "audit/again")
+        await person.press("f2")
+        await person.sees("Publish to")
+        await person.press("p")
+        await person.sees("▸", "audit/again")
+        events = await kept(orchestrator, product, 2)
+        assert [json.loads(event.payload) for event in events] == [{"by": "hand"}] * 2
+
+
+async def test_publishing_is_a_change(embedded: Orchestrator, broker: Broker) -> None:
+    await product_of(embedded, broker)
+    async with before(embedded.open, read_only=True) as person:
+        await enter(person)
+        await person.sees("No events yet")
+        await person.press("p")
+        await person.sees("This context is read-only.")
+
+
+async def test_publishing_needs_a_connection(orchestrator: Orchestrator, broker: Broker) -> None:
+    product = await product_of(orchestrator, broker)
+    await orchestrator.inside.update_product(product.id, ProductChange(enabled=False))
+    async with before(orchestrator.open) as person:
+        await enter(person)
+        await person.sees("The product is not connected")
+        await person.press("p")
+        await person.sees("There is no connection to the broker.")
