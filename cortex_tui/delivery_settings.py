@@ -24,7 +24,9 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _MAILBOX = rf"{_LOCAL}@({_LABEL}(?:\.{_LABEL})*)"
 _ADDRESS = re.compile(rf"([^<>]*)<{_MAILBOX}>|{_MAILBOX}")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 §5.6.2
-_OWN_HEADERS = {"content-type", "content-length", "host", "idempotency-key"}
+_OWN_HEADERS = {
+    "content-type", "content-length", "transfer-encoding", "host", "idempotency-key",
+}  # fmt: skip
 
 
 class Section(BaseModel):

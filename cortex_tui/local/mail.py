@@ -53,7 +53,7 @@ class MailTemplates:
         """The e-mail of that name for an event. Raises `MailError`."""
         own = payload if isinstance(payload, dict) else {}
         event = own["event"] if isinstance(own.get("event"), dict) else payload
-        names = {"params": params, **own, "event": event}
+        names = {**own, "params": params, "event": event}
         html = f"{name}.html"
         return Mail(
             # A subject is one line, whatever the event puts into it.

@@ -1,6 +1,7 @@
 """An SMTP server as a target."""
 
 import asyncio
+import socket
 import ssl
 from contextlib import suppress
 
@@ -8,6 +9,7 @@ import aiosmtplib
 import orjson
 
 from cortex_tui.delivery_settings import EmailSettings, mail_address
+from cortex_tui.local.daemon import in_daemon_thread
 from cortex_tui.local.mail import MailError, MailTemplates, addresses, message
 from cortex_tui.local.outbox import Claim
 from cortex_tui.local.targets import (
@@ -58,7 +60,9 @@ class EmailTarget:
         )
         try:
             async with limited(settings.timeout):
-                await client.connect()
+                # The library would ask for our own name in a thread that quitting waits for.
+                name = await in_daemon_thread("cortex-names", socket.getfqdn)
+                await client.connect(local_hostname=name)
                 refused, _ = await client.send_message(made)
             # It is accepted; whatever comes now must not send it again.
             with suppress(aiosmtplib.SMTPException, OSError):

@@ -29,7 +29,8 @@ from cortex_tui.models import (
 from tests.brokers import ANONYMOUS, StartMosquitto, users
 from tests.certificates import Authority
 from tests.orchestrators import TOPIC, configured, connected, draft, listens
-from tests.waiting import until
+from tests.waiting import until, wait_until
+from tests.webservers import Answer, StartWeb
 
 CORTEX = [sys.executable, "-m", "cortex_tui"]
 
@@ -119,10 +120,12 @@ def test_a_broken_configuration_file_is_named(environment: dict[str, str], tmp_p
     assert "config.toml is not valid TOML" in finished.stderr
 
 
-def prepare(database: Path, config: ConfigDraft) -> None:
+def prepare(
+    database: Path, config: ConfigDraft, subscription: SubscriptionDraft | None = None
+) -> None:
     async def make() -> None:
         backend = await LocalBackend.open(database)
-        await configured(backend, config, SubscriptionDraft(name="paid"))
+        await configured(backend, config, subscription or SubscriptionDraft(name="paid"))
         await backend.create_product(ProductDraft(name="Not configured"))
         await backend.aclose()
 
@@ -236,6 +239,39 @@ def serving(environment: dict[str, str], *arguments: str) -> Iterator[Serving]:
         finally:
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=20) == 0
+
+
+def test_actions_go_where_the_configuration_file_says(
+    environment: dict[str, str], tmp_path: Path, start_mosquitto: StartMosquitto, web: StartWeb
+) -> None:
+    target = web(lambda _: Answer(204, b""))
+    config, templates = tmp_path / "elsewhere" / "config.toml", tmp_path / "elsewhere" / "templates"
+    templates.mkdir(parents=True)
+    config.write_text(f'[delivery.webhook]\nurl = "{target.url}/hook"\n')
+    (templates / "paid.subject.txt").write_text("Paid")
+    (templates / "paid.txt").write_text("by {{ by }}")
+    mail = {"type": "conditional_email", "template": "paid", "recipients": ["ann@example.com"]}
+    actions = tuple(Action.model_validate(each) for each in ({"type": "webhook"}, mail))
+    broker = draft(start_mosquitto(*ANONYMOUS))
+    prepare(tmp_path / "cortex.db", broker, SubscriptionDraft(name="paid", actions=actions))
+    event = '{"event": "paid", "by": "card"}'
+
+    with (
+        serving({**environment, "CORTEX_CONFIG": str(config)}) as server,
+        httpx.Client(base_url=f"{server.url}/api/v1/products/1") as client,
+    ):
+        wait_until(lambda: client.get("/mqtt-config/status").json()["subscribed_topics_count"])
+        client.post("/publish", json={"topic": TOPIC, "payload": event}).raise_for_status()
+        wait_until(lambda: {each["state"] for each in states(client)} == {"done", "recorded"})
+        tried = client.post("/try-event", json={"subscription_id": 1, "payload": event}).json()
+
+    assert json.loads(target.requests[0].body)["event"] == json.loads(event)
+    assert tried["actions"][1]["mail"]["text"] == "by card"
+
+
+def states(client: httpx.Client) -> list[dict[str, str]]:
+    listed: list[dict[str, str]] = client.get("/actions").json()["actions"]
+    return listed
 
 
 def test_serve_answers_tells_where_it_is_and_ends_in_order(environment: dict[str, str]) -> None:

@@ -881,34 +881,49 @@ from cortex_tui.local.backend import LocalBackend
 
 asked, real = threading.Event(), socket.getaddrinfo
 
+def for_ever(*_):
+    asked.set()
+    threading.Event().wait()
+
 def getaddrinfo(host, *arguments, **options):
     if host in ("slow.example", b"slow.example"):
-        asked.set()
-        threading.Event().wait()
+        for_ever()
     return real(host, *arguments, **options)
 
 async def main():
-    webhook = {"url": "http://slow.example/"}
-    delivery = DeliverySettings.model_validate({"webhook": webhook})
+    delivery = DeliverySettings.model_validate_json(sys.argv[2])
     backend = await LocalBackend.open(pathlib.Path(sys.argv[1]), delivery=delivery)
     await asyncio.to_thread(asked.wait)
     await backend.aclose()
 
 socket.getaddrinfo = getaddrinfo
+socket.getfqdn = for_ever
 asyncio.run(main())
 """
 
 
+@pytest.mark.parametrize(
+    ("action", "tables"),
+    [
+        (WEBHOOK, {"webhook": {"url": "http://slow.example/"}}),
+        (EMAIL, {"email": {"host": "127.0.0.1", "sender": SENDER}}),
+    ],
+    ids=["web hook", "own name"],
+)
 async def test_a_name_service_that_does_not_answer_holds_up_no_quitting(
-    begin: Begin, web: StartWeb, tmp_path: Path
+    begin: Begin, unused: int, tmp_path: Path, action: dict[str, Any], tables: dict[str, Any]
 ) -> None:
-    scene = await begin(WEBHOOK, webhook={"url": web(lambda _: Answer(503)).url})
+    scene = await begin(
+        action,
+        webhook={"url": f"http://127.0.0.1:{unused}/"},
+        email={"host": "127.0.0.1", "port": unused, "sender": SENDER},
+    )
     scene.happens()
     await until(lambda: failed_once(scene))
     await scene.backend.aclose()
 
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", LOOKS_UP_FOR_EVER, str(tmp_path / "cortex.db")
+        sys.executable, "-c", LOOKS_UP_FOR_EVER, str(tmp_path / "cortex.db"), json.dumps(tables)
     )
 
     try:

@@ -63,6 +63,7 @@ def test_nothing_is_configured_by_itself() -> None:
         ("webhook", {"url": "https://example.com/a b"}, "a space"),
         ("webhook", {"headers": {"A B": "x"}}, "is no header name"),
         ("webhook", {"headers": {"Webhook-Id": "x"}}, "is set by Cortex itself"),
+        ("webhook", {"headers": {"Transfer-Encoding": "chunked"}}, "is set by Cortex itself"),
         ("webhook", {"headers": {"X": "a\r\nhunter2: b"}}, "beyond printable ASCII"),
         ("webhook", {"secret": ""}, "secret is empty"),
         ("webhook", {"secret": "whsec_hunter2!"}, "is not base64"),

@@ -44,6 +44,11 @@ def test_event_is_the_payload_or_its_event_object(tmp_path: Path) -> None:
     assert mails.render("x", {"event": "name", "a": 1}, {}).subject == "1"
 
 
+def test_an_event_cannot_pass_for_the_params_of_the_action(tmp_path: Path) -> None:
+    mails = templates(tmp_path, x_subject_txt="{{ params.link }}", x_txt="-")
+    assert mails.render("x", {"params": {"link": "theirs"}}, {"link": "ours"}).subject == "ours"
+
+
 def test_a_changed_file_counts_at_once(tmp_path: Path) -> None:
     mails = templates(tmp_path, x_subject_txt="one", x_txt="-")
     assert mails.render("x", EVENT, {}).subject == "one"
