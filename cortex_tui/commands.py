@@ -246,6 +246,7 @@ COMMANDS = {
             footer=True, needs=Capability.TRY_EVENTS,
         ),
         Command("accept", "f2,ctrl+s", "Save", "Save and close", _D, footer=True),
+        Command("editor", "f6", "Editor", "Open the actions in $EDITOR", _D, footer=True),
         Command("load", "enter", "Load", "Put this version into the form; it is not saved by that", _D, footer=True),
         Command("close", "escape", "Close", "Close without a change", _D, footer=True),
 

@@ -50,11 +50,6 @@ class TerminalDriver(LinuxDriver):
             os.write(self._wake, b"!")
         super().disable_input()
 
-    def close(self) -> None:
-        super().close()
-        for end in (self._woken, self._wake):
-            os.close(end)
-
     def run_input_thread(self) -> None:
         parser, decode = XTermParser(self._debug), getincrementaldecoder("utf-8")().decode
         with selectors.SelectSelector() as selector:

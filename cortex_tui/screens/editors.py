@@ -9,7 +9,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.content import Content
 
-from cortex_tui.backend import FieldProblem
+from cortex_tui.backend import BackendError, FieldProblem
 from cortex_tui.models import (
     Model,
     Product,
@@ -19,6 +19,7 @@ from cortex_tui.models import (
     TopicsConfig,
 )
 from cortex_tui.screens.dialogs import FormDialog
+from cortex_tui.screens.outside import edited_outside
 from cortex_tui.screens.trial import TrialDialog, Tried
 from cortex_tui.topics import effective_topic
 from cortex_tui.widgets.form import Field, Form
@@ -45,7 +46,7 @@ SUBSCRIPTION_FIELDS = (
     Field("event", "Event", "empty: its name; * for every one"),
     Field("description", "Description"),
     Field("enabled", "Enabled"),
-    Field("actions", "Actions", "a JSON list", json=True, item="action"),
+    Field("actions", "Actions", "a JSON list; F6: $EDITOR", json=True, item="action"),
 )
 
 
@@ -113,6 +114,14 @@ class SubscriptionEditor(FormDialog[SubscriptionDraft]):
 
     def compose_more(self) -> ComposeResult:
         yield Lines(id="topic-preview")
+
+    def do_editor(self) -> None:
+        try:
+            text = edited_outside(self.cortex, self.form["actions"], suffix=".json")
+        except BackendError as error:
+            self.cortex.tell(error)
+        else:
+            self.form.write("actions", text)
 
     @on(Form.Edited)
     def _preview(self) -> None:

@@ -181,6 +181,12 @@ class Form(Vertical, Generic[M]):
                 self._rows[name].fill(value)
         self._take_edits()
 
+    def write(self, name: str, text: str) -> None:
+        """Put a text into a field of several lines as if it were typed."""
+        control = self._rows[name].control
+        assert isinstance(control, TextArea)
+        control.text = text
+
     def _default(self, name: str) -> Any:
         field = self._model.model_fields[name]
         return None if field.is_required() else field.default

@@ -9,7 +9,7 @@ import sys
 ROOMS = {
     "http": "status requests beside a bare FastAPI route, and 1,000 products on the stream",
     "drain": "a QoS 1 backlog, beside a bare paho client",
-    "terminal": "first frame, idle line, time to quit, beside a bare Textual app",
+    "terminal": "first frame beside a bare Textual app, the line idle and loaded, keys, quitting",
 }
 
 

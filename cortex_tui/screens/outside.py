@@ -1,0 +1,44 @@
+"""A text in the person's own editor."""
+
+import os
+import shlex
+import subprocess
+import tempfile
+from pathlib import Path
+
+from textual.app import App, SuspendNotSupported
+
+from cortex_tui.backend import BackendError
+
+LARGEST = 1_048_576
+"""Bytes that are taken back from an editor."""
+
+
+def edited_outside(app: App[None], text: str, *, suffix: str) -> str:
+    """`text` as a person left it in `$VISUAL`, else `$EDITOR`, else vi; the application waits.
+
+    Raises `BackendError` where there is no editor, where it fails, and where it leaves no text.
+    """
+    command = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+    with tempfile.TemporaryDirectory(prefix="cortex-") as folder:
+        path = Path(folder) / f"edit{suffix}"
+        path.write_text(text, encoding="utf-8")
+        try:
+            with app.suspend():
+                code = subprocess.run([*command, str(path)], check=False).returncode
+        except SuspendNotSupported:
+            raise BackendError("an editor cannot be opened in this terminal") from None
+        except OSError as error:
+            raise BackendError(
+                f"{command[0]} cannot be started: {error.strerror}",
+                "Set EDITOR to the editor you use.",
+            ) from None
+        if code:
+            raise BackendError(f"{command[0]} ended with code {code}", "Nothing was taken from it.")
+        try:
+            content = path.read_bytes()
+            if len(content) > LARGEST:
+                raise BackendError(f"the text is larger than {LARGEST:,} bytes")
+            return content.decode("utf-8").removesuffix("\n")
+        except (OSError, UnicodeDecodeError):
+            raise BackendError("the editor left no text that can be read") from None
