@@ -1,5 +1,6 @@
 """Small text files that a person names."""
 
+import stat
 from pathlib import Path
 
 MAX_BYTES = 262_144
@@ -10,10 +11,15 @@ def read_text(path: str | Path) -> str:
     """The text in a file; `~` is the home folder. Blocks. Raises `ValueError`, which says problem
     and fix."""
     named = Path(path)
+    if "\0" in str(path):
+        raise ValueError("the path contains a NUL character: remove it")
     try:
-        with named.expanduser().open("rb") as file:
+        place = named.expanduser()
+        if not stat.S_ISREG(place.stat().st_mode):
+            raise ValueError(f"{named} is no file: name one")  # a pipe would be waited on for ever
+        with place.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
-    except (OSError, RuntimeError, ValueError) as error:  # no such user's home; a NUL in it
+    except (OSError, RuntimeError) as error:  # RuntimeError: there is no such user's home
         reason = (isinstance(error, OSError) and error.strerror) or "there is no such place"
         raise ValueError(f"{named} cannot be read ({reason}): check the path") from None
     if len(data) > MAX_BYTES:

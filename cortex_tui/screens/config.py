@@ -39,9 +39,9 @@ BROKER_FIELDS = (
     Field("port", "Port", "1883, with TLS mostly 8883"),
     Field("use_tls", "TLS"),
     Field("verify_cert", "Verify"),
-    Field("ca_cert", "CA certificate", "a path, or pasted PEM", pem=True),
-    Field("client_cert", "Client cert", "a path, or pasted PEM", pem=True),
-    Field("client_key", "Client key", "a path, or pasted PEM", pem=True, secret=True),
+    Field("ca_cert", "CA certificate", "a path or PEM; Del removes", pem=True),
+    Field("client_cert", "Client cert", "a path or PEM; Del removes", pem=True),
+    Field("client_key", "Client key", "a path or PEM; Del removes", pem=True, secret=True),
     Field("username", "User name", "empty: none", apart=True),
     Field("password", "Password", secret=True),
     Field("client_id", "Client id", "empty: generated", apart=True),
@@ -185,12 +185,8 @@ class ConfigPane(Pane):
             if held:
                 soonest = min(held, key=lambda certificate: certificate.days_left)
                 style = MUTED if soonest.days_left >= SOON else WARN
-                words = (
-                    f"{left(soonest)}; Del removes"
-                    if len(held) == 1
-                    else f"{len(held)} of them, {left(soonest)}"
-                )
-                note = Content.styled(words, style)
+                some = f"{len(held)} of them, " if len(held) > 1 else ""
+                note = Content.styled(f"{some}{left(soonest)}", style)
             elif not self.broker[field] and field in self.broker.changed:
                 note = Content.styled("will be removed", WARN)
             self.broker.note(field, note, keep=bool(note))

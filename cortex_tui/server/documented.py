@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Header, Path, Request, Response
 
 from cortex_tui.answers import SubscriptionList, SubscriptionSaved, Success
 from cortex_tui.backend import Backend, Stale
-from cortex_tui.diagnosis import printable
+from cortex_tui.diagnosis import Diagnosis, printable
 from cortex_tui.models import (
     ConfigDocument,
     ConfigDraft,
@@ -216,7 +216,7 @@ def documented_routes(backend: Backend, base: str, *, extensions: bool) -> APIRo
     @router.post(
         "/products/{product_id}/mqtt-config/test",
         summary="Test MQTT connection",
-        response_model=ConnectionTestResult,
+        response_model=Diagnosis if extensions else ConnectionTestResult,
         responses={
             **_ok(
                 success=examples.TEST_PASSED,

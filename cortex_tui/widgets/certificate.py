@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 
+from textual.content import Content
+
 from cortex_tui.diagnosis import Certificate, described
 from cortex_tui.widgets.hanging import Line, line
-from cortex_tui.widgets.text import BAD, MUTED, WARN
+from cortex_tui.widgets.text import BAD, MUTED, WARN, said
 
 SOON = 30
 """Days of validity below which it stands out."""
@@ -16,8 +18,10 @@ def certificate_lines(certificate: Certificate) -> Iterator[Line]:
     yield line("  ", subject)
     yield line("    ", names, MUTED)
     days = certificate.days_left
-    yield line("    ", validity, BAD if days < 0 else WARN if days < SOON else MUTED)
-    for half in halves(fingerprint):
+    style = BAD if days < 0 else WARN if days < SOON else MUTED
+    kind, digits = fingerprint.split()
+    yield said("    "), Content.assemble(said(validity, style), (f"; {kind}:", MUTED))
+    for half in halves(digits):
         yield line("    ", half, MUTED)
 
 

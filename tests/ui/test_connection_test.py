@@ -275,7 +275,7 @@ async def test_a_key_of_another_certificate_is_said_at_the_key(
         await person.press("f2")
         await person.sees("✗ client_cert and client_key do not belong together")
         await person.fill("/dev/null")
-        await person.sees("✗ /dev/null is empty: name another file")
+        await person.sees("✗ /dev/null is no file: name one")
         await person.fill("one.crt")
         await person.sees("client_key is no private key in PEM form")
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from paho.mqtt.client import topic_matches_sub
 
 from cortex_tui.models import TopicsConfig
-from cortex_tui.topics import FilterTrie, broker_filters, effective_topic
+from cortex_tui.topics import FilterTrie, broker_filters, effective_topic, matched_by
 
 PLAIN = TopicsConfig(use_shared=False)
 levels = st.sampled_from(["a", "b", "", "$SYS"])
@@ -91,3 +91,16 @@ def test_looking_up_does_not_cost_by_the_number_of_filters() -> None:
     trie = FilterTrie((f"base/{number}/events", number) for number in range(10_000))
     assert trie.matching("base/77/events") == [77]
     assert trie.matching("base/77/other") == []
+
+
+@pytest.mark.parametrize(
+    ("topic_filter", "topic"),
+    [
+        ("a/b", "a/b"),
+        ("$share/bre//v3/+/events", "/v3/cortex-test/events"),
+        ("#", "cortex-test"),
+        ("a/+/#", "a/cortex-test/cortex-test"),
+    ],
+)
+def test_a_topic_that_a_filter_takes(topic_filter: str, topic: str) -> None:
+    assert matched_by(topic_filter) == topic
