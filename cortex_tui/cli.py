@@ -166,6 +166,11 @@ def demo(session: Session, rate: float) -> None:
 
     One product is healthy, the broker of one refuses its password, one is not configured. Nothing
     is left behind.
+
+    \b
+    Examples:
+      cortex demo
+      cortex demo --rate 200
     """
     _need_terminal()
     asyncio.run(_demo(session, rate))

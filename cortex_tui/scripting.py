@@ -178,6 +178,9 @@ async def reconnect(backend: Backend, product: str) -> None:
     """Connect PRODUCT (id or name) anew, and say how that went.
 
     Exits with 0 where it is connected afterwards, else with 1.
+
+    \b
+    Example: cortex --url http://127.0.0.1:8004 reconnect tyres
     """
     _may_change()
     found = await find(backend, product)

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
 from cortex_tui import __version__
+from cortex_tui.cli import main
 from cortex_tui.events import Publication
 from cortex_tui.local.backend import LocalBackend
 from cortex_tui.models import (
@@ -337,3 +339,18 @@ def test_a_read_only_context_changes_nothing(environment: dict[str, str], tmp_pa
         refused = run(environment, "--read-only", *arguments)
         assert (refused.returncode, "is read-only" in refused.stderr) == (2, True)
     assert "on  " in run(environment, "--read-only", "subscriptions", "tyres").stdout
+
+
+@pytest.mark.parametrize("name", [None, *main.commands])
+def test_the_help_of_every_command_has_an_example(name: str | None) -> None:
+    shown = CliRunner().invoke(main, ["--help"] if name is None else [name, "--help"])
+    assert shown.exit_code == 0
+    assert "Example" in shown.output
+
+
+def test_a_shell_completes_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {"_CORTEX_COMPLETE": "bash_complete", "COMP_WORDS": "cortex sub", "COMP_CWORD": "1"}
+    for variable, value in asked.items():
+        monkeypatch.setenv(variable, value)
+    shown = CliRunner().invoke(main, prog_name="cortex", env=asked)
+    assert shown.output == "plain,subscriptions\n"
