@@ -44,13 +44,16 @@ class PostOffice:
         self.answer_mail: Callable[[], str] = lambda: TAKEN
         self._users = users
 
-    async def start(self, *, tls: Identity | None, starttls: Identity | None) -> asyncio.Server:
+    async def start(
+        self, *, tls: Identity | None, starttls: Identity | None, max_size: int
+    ) -> asyncio.Server:
         loop = asyncio.get_running_loop()
 
         def protocol() -> SMTP:
             return SMTP(
                 self,
                 loop=loop,
+                data_size_limit=max_size,
                 tls_context=_context(starttls),
                 require_starttls=starttls is not None,
                 authenticator=self._authenticate,
@@ -112,9 +115,10 @@ async def post_office() -> AsyncIterator[StartPostOffice]:
             tls: Identity | None = None,
             starttls: Identity | None = None,
             users: Mapping[str, str] | None = None,
+            max_size: int = 1_048_576,
         ) -> PostOffice:
             made = PostOffice(users or {})
-            server = await made.start(tls=tls, starttls=starttls)
+            server = await made.start(tls=tls, starttls=starttls, max_size=max_size)
             running.callback(server.close)
             return made
 

@@ -22,6 +22,9 @@ from cortex_tui.local.targets import (
     limited,
 )
 
+TOO_LARGE = 552
+"""What a server that was told the size answers before it is sent the e-mail (RFC 1870 §6)."""
+
 
 class EmailTarget:
     """Sends each job as an e-mail, over a connection of its own."""
@@ -89,6 +92,8 @@ def _failure(error: Exception) -> Exception:
             return _refusal(min(each.code for each in error.recipients), "the recipients")
         case aiosmtplib.SMTPDataError():
             return _refusal(error.code, "the e-mail")
+        case aiosmtplib.SMTPSenderRefused() if error.code == TOO_LARGE:
+            return JobRefused(f"answered {error.code} to the e-mail")
         case aiosmtplib.SMTPResponseException():
             known = 200 <= error.code < 600
             return TargetFailed(f"answered {error.code}" if known else "does not speak SMTP")

@@ -430,6 +430,21 @@ async def test_a_mail_that_is_refused_for_now_goes_out_later_under_the_same_id(
     assert [each.message["Message-ID"] for each in office.mails] == [f"<{job.key}@example.com>"]
 
 
+async def test_a_mail_that_is_too_large_says_nothing_of_its_server(
+    begin: Begin, post_office: StartPostOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "FAILURES_TO_OPEN", 1)
+    office = await post_office(max_size=2_000)
+    scene = await begin(EMAIL, email=mail_to(office))
+
+    scene.happens(event_id=1, customer={"name": "A" * 2_000, "email": "ann@example.com"})
+    scene.happens(event_id=2)
+
+    [dead] = await scene.have(1, JobState.DEAD)
+    assert [each.reason for each in dead.failures] == ["answered 552 to the e-mail"]
+    await scene.have(1, JobState.DONE)
+
+
 async def test_a_mail_that_some_get_is_done_and_says_who_did_not(
     begin: Begin, post_office: StartPostOffice
 ) -> None:
