@@ -351,18 +351,23 @@ class ConfigPane(Pane):
         return False
 
     def _complain(self, problems: Sequence[FieldProblem] | None = None) -> None:
-        """Show what is wrong at its field, on the tab that has it."""
+        """Show what is wrong at its field, on the tab that has it, and tell what has none."""
+        if elsewhere := [each for each in problems or () if each.loc[:1] not in _PARTS]:
+            self.cortex.tell(Invalid(elsewhere))
         broker = _of("broker", problems) if problems is not None else self.broker.problems
         topics = _of("topics", problems) if problems is not None else self.topics.problems
-        if broker or not topics:
+        if broker:
             self.page.action_command("product.broker")
             self.broker.complain(broker)
-        else:
+        elif topics:
             self.page.action_command("product.topics")
             self.topics.complain(topics)
-        count = len(broker) + len(topics)
-        what = "One value needs" if count == 1 else f"{count} values need"
-        self.cortex.notify(f"{what} correcting.", severity="warning")
+        if count := len(broker) + len(topics):
+            what = "One value needs" if count == 1 else f"{count} values need"
+            self.cortex.notify(f"{what} correcting.", severity="warning")
+
+
+_PARTS = (("broker",), ("topics",))
 
 
 def _of(part: str, problems: Sequence[FieldProblem]) -> list[FieldProblem]:
