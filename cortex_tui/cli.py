@@ -28,14 +28,14 @@ class _Cortex(click.Group):
     """Turns what can go wrong into one message with its fix, never a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        from cortex_tui.backend import BackendError, Invalid, NotFound
+        from cortex_tui.backend import BackendError, Conflict, Invalid, NotFound, Unsupported
         from cortex_tui.settings import SettingsError
 
         try:
             return super().invoke(ctx)
         except scripting.NotConnected:
             sys.exit(NOT_CONNECTED)
-        except (SettingsError, NotFound, Invalid) as error:
+        except (SettingsError, NotFound, Invalid, Conflict, Unsupported) as error:
             fail(error.message, error.hint, USAGE)
         except BackendError as error:
             fail(error.message, error.hint, UNREACHABLE)

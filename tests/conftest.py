@@ -6,4 +6,5 @@ pytest_plugins = [
     "tests.orchestrators",
     "tests.webservers",
     "tests.mailservers",
+    "tests.processes",
 ]

@@ -6,10 +6,6 @@ import os
 import pty
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -24,40 +20,14 @@ from cortex_tui.models import (
     Action,
     BrokerConfig,
     ConfigDraft,
-    ProductDraft,
     SubscriptionDraft,
     TopicsConfig,
 )
-from tests.brokers import ANONYMOUS, StartMosquitto, users
+from tests.brokers import ANONYMOUS, StartMosquitto
 from tests.certificates import Authority
-from tests.orchestrators import TOPIC, configured, connected, draft, listens
-from tests.waiting import until, wait_until
-from tests.webservers import Answer, StartWeb
-
-CORTEX = [sys.executable, "-m", "cortex_tui"]
-
-
-@dataclass
-class Serving:
-    """A server that runs: where it answers, and the file that has its stderr."""
-
-    process: subprocess.Popen[str]
-    url: str
-    log: Path
-
-
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CORTEX_")}
-    return {**kept, "HOME": str(tmp_path), "CORTEX_DB": str(tmp_path / "cortex.db")}
-
-
-def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*CORTEX, *arguments],
-        env=environment, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
-        check=False,
-    )  # fmt: skip
+from tests.orchestrators import TOPIC, connected, draft, listens
+from tests.processes import CORTEX, prepare, run, serving
+from tests.waiting import until
 
 
 def test_version_and_help(environment: dict[str, str]) -> None:
@@ -122,55 +92,6 @@ def test_a_broken_configuration_file_is_named(environment: dict[str, str], tmp_p
     assert "config.toml is not valid TOML" in finished.stderr
 
 
-def prepare(
-    database: Path, config: ConfigDraft, subscription: SubscriptionDraft | None = None
-) -> None:
-    async def make() -> None:
-        backend = await LocalBackend.open(database)
-        await configured(backend, config, subscription or SubscriptionDraft(name="paid"))
-        await backend.create_product(ProductDraft(name="Not configured"))
-        await backend.aclose()
-
-    asyncio.run(make())
-
-
-def test_status_says_connected(
-    environment: dict[str, str], tmp_path: Path, start_mosquitto: StartMosquitto
-) -> None:
-    prepare(tmp_path / "cortex.db", draft(start_mosquitto(*ANONYMOUS)))
-    finished = run(environment, "status")
-    assert finished.returncode == 0, finished.stderr
-    assert "Tyres; connected" in finished.stdout
-    state = json.loads(run(environment, "status", "tyres", "--json").stdout)
-    assert state["status"]["connected"] is True
-    assert run(environment, "reconnect", "1").returncode == 0
-
-
-def test_status_says_what_is_wrong(
-    environment: dict[str, str], tmp_path: Path, start_mosquitto: StartMosquitto
-) -> None:
-    broker = start_mosquitto(*users(tmp_path, {"alice": "secret"}))
-    prepare(tmp_path / "cortex.db", draft(broker, username="alice", password="wrong"))
-    finished = run(environment, "status", "Tyres")
-    assert finished.returncode == 1
-    assert "Tyres; latched" in finished.stdout
-    assert "Not authorized (code 5)" in finished.stdout
-
-
-def test_products_and_subscriptions(
-    environment: dict[str, str], tmp_path: Path, start_mosquitto: StartMosquitto
-) -> None:
-    prepare(tmp_path / "cortex.db", draft(start_mosquitto(*ANONYMOUS)))
-    listed = json.loads(run(environment, "products", "--json").stdout)
-    assert [product["name"] for product in listed] == ["Tyres", "Not configured"]
-    assert "Not configured" in run(environment, "products").stdout
-    assert "on  " in run(environment, "subscriptions", "tyres").stdout
-    off = json.loads(run(environment, "subscriptions", "1", "--disable", "paid", "--json").stdout)
-    assert [row["enabled"] for row in off] == [False]
-    finished = run(environment, "subscriptions", "1", "--enable", "unknown")
-    assert (finished.returncode, "there is no subscription" in finished.stderr) == (2, True)
-
-
 def test_events_and_actions(
     environment: dict[str, str], tmp_path: Path, start_mosquitto: StartMosquitto
 ) -> None:
@@ -220,60 +141,6 @@ def test_events_and_actions(
     ):
         finished = run(environment, "actions", "tyres", *wrong)
         assert (finished.returncode, says in finished.stderr) == (2, True)
-
-
-@contextmanager
-def serving(environment: dict[str, str], *arguments: str) -> Iterator[Serving]:
-    """`cortex serve` on any free port; it ends in order."""
-    log = Path(environment["HOME"]) / "serve.log"
-    with (
-        log.open("w") as stderr,
-        subprocess.Popen(
-            [*CORTEX, "serve", "--port", "0", *arguments],
-            env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True,
-        ) as process,
-    ):  # fmt: skip
-        assert process.stdout is not None
-        ready = process.stdout.readline()
-        try:
-            assert ready.startswith("Cortex listens on http"), log.read_text()
-            yield Serving(process, ready.removeprefix("Cortex listens on ").strip(), log)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(timeout=20) == 0
-
-
-def test_actions_go_where_the_configuration_file_says(
-    environment: dict[str, str], tmp_path: Path, start_mosquitto: StartMosquitto, web: StartWeb
-) -> None:
-    target = web(lambda _: Answer(204, b""))
-    config, templates = tmp_path / "elsewhere" / "config.toml", tmp_path / "elsewhere" / "templates"
-    templates.mkdir(parents=True)
-    config.write_text(f'[delivery.webhook]\nurl = "{target.url}/hook"\n')
-    (templates / "paid.subject.txt").write_text("Paid")
-    (templates / "paid.txt").write_text("by {{ by }}")
-    mail = {"type": "conditional_email", "template": "paid", "recipients": ["ann@example.com"]}
-    actions = tuple(Action.model_validate(each) for each in ({"type": "webhook"}, mail))
-    broker = draft(start_mosquitto(*ANONYMOUS))
-    prepare(tmp_path / "cortex.db", broker, SubscriptionDraft(name="paid", actions=actions))
-    event = '{"event": "paid", "by": "card"}'
-
-    with (
-        serving({**environment, "CORTEX_CONFIG": str(config)}) as server,
-        httpx.Client(base_url=f"{server.url}/api/v1/products/1") as client,
-    ):
-        wait_until(lambda: client.get("/mqtt-config/status").json()["subscribed_topics_count"])
-        client.post("/publish", json={"topic": TOPIC, "payload": event}).raise_for_status()
-        wait_until(lambda: {each["state"] for each in states(client)} == {"done", "recorded"})
-        tried = client.post("/try-event", json={"subscription_id": 1, "payload": event}).json()
-
-    assert json.loads(target.requests[0].body)["event"] == json.loads(event)
-    assert tried["actions"][1]["mail"]["text"] == "by card"
-
-
-def states(client: httpx.Client) -> list[dict[str, str]]:
-    listed: list[dict[str, str]] = client.get("/actions").json()["actions"]
-    return listed
 
 
 def test_serve_answers_tells_where_it_is_and_ends_in_order(environment: dict[str, str]) -> None:
