@@ -15,7 +15,7 @@ MAX_LIMIT = 500
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many at most")]
 After = Annotated[int, Query(ge=0, le=MAX_ID, description="Only those with a larger id")]
-Before = Annotated[int | None, Query(le=MAX_ID, description="Only those with a smaller id")]
+Before = Annotated[int | None, Query(ge=0, le=MAX_ID, description="Only those with a smaller id")]
 
 
 def event_routes(backend: Backend, base_path: str) -> APIRouter:
@@ -46,7 +46,7 @@ def event_routes(backend: Backend, base_path: str) -> APIRouter:
     async def list_actions(
         product_id: ProductId,
         state: Annotated[list[JobState] | None, Query(description="Only those in these")] = None,
-        subscription_id: Annotated[int | None, Query(le=MAX_ID)] = None,
+        subscription_id: Annotated[int | None, Query(ge=0, le=MAX_ID)] = None,
         before: Before = None,
         limit: Limit = 100,
     ) -> Response:

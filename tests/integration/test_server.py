@@ -142,6 +142,16 @@ async def test_ids_of_products(served: Served, product_id: str, status: int, det
         assert said[0]["loc"] == ["path", "product_id"]
 
 
+@pytest.mark.parametrize(
+    "query", ["events?before=-1", f"events?after={2**63}", f"actions?subscription_id=-{10**20}"]
+)
+async def test_ids_in_a_query_that_no_database_could_hold(served: Served, query: str) -> None:
+    response = await served.client.get(f"{API}/products/1/{query}")
+
+    assert response.status_code == 422
+    assert response.json()["detail"][0]["loc"][0] == "query"
+
+
 async def test_a_rule_of_the_store_is_rejected_in_the_body(served: Served) -> None:
     change = {"topic": "a/b", "application_id": "ABC123"}
 
