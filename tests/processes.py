@@ -34,7 +34,8 @@ class Serving:
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CORTEX_")}
-    return {**kept, "HOME": str(tmp_path), "CORTEX_DB": str(tmp_path / "cortex.db")}
+    folders = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
+    return {**kept, **folders, "TERM": "xterm-256color", "CORTEX_DB": str(tmp_path / "cortex.db")}
 
 
 def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:

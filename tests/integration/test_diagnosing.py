@@ -5,7 +5,6 @@ import json
 import os
 import pty
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,23 +17,8 @@ from cortex_tui.server import create_app, serving
 from tests.brokers import ANONYMOUS, StartMosquitto, tls, users
 from tests.certificates import Authority
 from tests.orchestrators import configured, draft
+from tests.processes import CORTEX, run
 from tests.waiting import DEADLINE
-
-CORTEX = [sys.executable, "-m", "cortex_tui"]
-
-
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CORTEX_")}
-    return {**kept, "HOME": str(tmp_path), "CORTEX_DB": str(tmp_path / "cortex.db")}
-
-
-def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*CORTEX, *arguments],
-        env=environment, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
-        check=False,
-    )  # fmt: skip
 
 
 def test_a_url_and_a_round_trip(
