@@ -174,6 +174,10 @@ COMMANDS = {
             changes=True, needs=Capability.EDIT_SUBSCRIPTIONS,
         ),
         Command(
+            "error", "v", "Last error", "Show the event that met the last error", _S,
+            needs=Capability.EVENTS,
+        ),
+        Command(
             "publish", "p", "Publish", "Publish a test event for the subscription to the broker", _S,
             changes=True, needs=Capability.PUBLISH,
         ),

@@ -92,7 +92,8 @@ def _opened_claim(random: Random, _moment: datetime) -> dict[str, Any]:
             "id": f"CLM-{random.randrange(1_000, 10_000)}",
             "damage": random.choice(_DAMAGES),
             "tyres": random.randint(1, 4),
-            "estimate": random.randrange(4_000, 90_000) / 100,
+            # Not every garage has said yet, and a condition has to live with that.
+            "estimate": None if random.random() < 0.15 else random.randrange(4_000, 90_000) / 100,
         }
     }
 

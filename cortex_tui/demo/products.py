@@ -52,6 +52,12 @@ SUBSCRIPTIONS = (
                 type="conditional_email",
                 condition="claim.estimate > 300",
                 template="claim_opened",
+                recipients=["claims@example.com"],
+            ),
+            Action(
+                type="webhook",
+                condition="claim.estimate > 700",
+                params={"claim": "{{claim.id}}", "estimate": "{{claim.estimate}}"},
             ),
         ),
     ),

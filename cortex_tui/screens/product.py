@@ -22,13 +22,12 @@ from cortex_tui.screens.dialogs import Option, Question
 from cortex_tui.screens.event import takers_first
 from cortex_tui.screens.events import EventsPane
 from cortex_tui.screens.find import FindDialog
-from cortex_tui.screens.publish import PublishDialog
+from cortex_tui.screens.publish import PublishDialog, anew
 from cortex_tui.screens.subscriptions import SubscriptionsPane
 from cortex_tui.screens.trial import came
 from cortex_tui.topics import effective_topic, example_topic
 from cortex_tui.widgets.bars import Bar, KeyBar
 from cortex_tui.widgets.notice import Notice
-from cortex_tui.widgets.payload import laid_out
 from cortex_tui.widgets.status import TREND, StatusPanel
 from cortex_tui.widgets.tabs import TabLine
 from cortex_tui.widgets.text import ACCENT, BAD, number
@@ -220,10 +219,10 @@ class ProductScreen(Page):
         self.app.push_screen(FindDialog("a subscription", entries))
 
     @on(EventsPane.Publishing)
-    async def _publish(self, message: EventsPane.Publishing) -> None:
+    def _publish(self, message: EventsPane.Publishing) -> None:
         event = message.event
         values = (
-            {"topic": event.topic, "payload": laid_out(event.payload)}
+            anew(event)
             if event
             else {"topic": example_topic(effective_topic(self._config.topics_stored))}
         )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cortex_tui.backend import Backend, Capability
-from cortex_tui.events import Publication
+from cortex_tui.events import Event, Publication
 from cortex_tui.models import ConnectionState, Subscription
 from cortex_tui.screens.dialogs import FormDialog, Option, Question
 from cortex_tui.screens.trial import CHOICES, example, last_for
@@ -67,6 +67,11 @@ def publishable(app: "CortexApp", product_id: int) -> str | None:
     return None
 
 
+def anew(event: Event) -> dict[str, Any]:
+    """What to publish to have an event once more."""
+    return {"topic": event.topic, "payload": laid_out(event.payload)}
+
+
 async def values_for(
     backend: Backend, product_id: int, subscription: Subscription | None
 ) -> dict[str, Any]:
@@ -77,6 +82,6 @@ async def values_for(
     if Capability.EVENTS in backend.capabilities:
         events = await backend.events(product_id, limit=CHOICES)
         if last := last_for(subscription.topic, wanted, events):
-            return {"topic": last.topic, "payload": laid_out(last.payload)}
+            return anew(last)
     sample = example(wanted)
     return {"topic": example_topic(subscription.topic), "payload": laid_out(sample.payload)}

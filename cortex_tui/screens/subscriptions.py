@@ -7,15 +7,19 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.message import Message
 
-from cortex_tui.backend import BackendError
+from cortex_tui.backend import BackendError, Capability
 from cortex_tui.models import Subscription, SubscriptionChange, SubscriptionDraft, TopicsConfig
 from cortex_tui.screens.base import TablePane
 from cortex_tui.screens.copying import Copies, of_subscription
+from cortex_tui.screens.counters import LINES, counters
 from cortex_tui.screens.dialogs import deletion
 from cortex_tui.screens.editors import SubscriptionEditor
-from cortex_tui.screens.publish import PublishDialog, publishable, values_for
-from cortex_tui.screens.trial import Tried
+from cortex_tui.screens.event import EventDialog, Next
+from cortex_tui.screens.publish import PublishDialog, anew, publishable, values_for
+from cortex_tui.screens.trial import Tried, came
+from cortex_tui.widgets.lines import Lines
 from cortex_tui.widgets.listing import Listing
+from cortex_tui.widgets.status import at_most
 from cortex_tui.widgets.table import Column, Table
 from cortex_tui.widgets.text import BAD, MUTED, OK, age, number, plain, said
 
@@ -31,6 +35,7 @@ class SubscriptionsPane(TablePane):
         self._product_id = product_id
         self._wanted: dict[int, bool] = {}
         """Switched, and not yet confirmed by the backend."""
+        self._counters = Lines(id="counters")
         self.topics = TopicsConfig()
         """What derived topics are derived from."""
         self.listing: Listing[Subscription] = Listing(
@@ -44,6 +49,7 @@ class SubscriptionsPane(TablePane):
 
     def compose(self) -> ComposeResult:
         yield self.listing
+        yield self._counters
 
     def on_mount(self) -> None:
         self.listing.table.order_by(*self.cortex.recall_order("subscriptions order"))
@@ -79,6 +85,15 @@ class SubscriptionsPane(TablePane):
     def touch(self) -> None:
         """Time has passed: bring the ages up."""
         self.listing.table.touch()
+        self._count()
+
+    def _count(self) -> None:
+        """Bring up what is known of the subscription under the cursor."""
+        row = self.listing.table.selected
+        beyond = Capability.EVENTS in self.backend.capabilities
+        lines = counters(row, self.cortex.now(), beyond=beyond) if row else []
+        self._counters.show(at_most(LINES, lines))
+        self._counters.display = row is not None
 
     def _put(self, row: Subscription) -> None:
         self.listing.put([row])
@@ -87,6 +102,7 @@ class SubscriptionsPane(TablePane):
     @on(Table.Moved)
     def _say(self) -> None:
         self.listing.explain(*self._why_empty())
+        self._count()
         self.page.refresh_bindings()
         self.post_message(self.Loaded())
 
@@ -132,6 +148,10 @@ class SubscriptionsPane(TablePane):
             return "No subscription is selected."
         if command == "toggle_all" and not self.listing.table.shown:
             return "No subscription is shown."
+        if command == "error":
+            row = self.listing.table.selected
+            if row is None or row.stats.last_error_event_id is None:
+                return "Nothing went wrong with its events."
         if command == "publish":
             return publishable(self.cortex, self._product_id)
         return None
@@ -219,6 +239,23 @@ class SubscriptionsPane(TablePane):
             self.listing.table.select(row.id)
 
         self.app.push_screen(SubscriptionEditor(None, self._product_id, self.topics, save))
+
+    async def do_error(self) -> None:
+        """Show the event that met the last error; it may be tried at once."""
+        row = self._selected
+        wanted = row.stats.last_error_event_id
+        assert wanted is not None
+        found = await self.backend.events(
+            self._product_id, after=wanted - 1, before=wanted + 1, limit=1
+        )
+        if not found:
+            self.cortex.notify("The history has this event no more.", severity="warning")
+            return
+        match await self.app.push_screen_wait(EventDialog(found[0], self.rows)):
+            case Next.TRY:
+                self.edit(row, came(found[0]))
+            case Next.PUBLISH:
+                self.app.push_screen(PublishDialog(self._product_id, anew(found[0])))
 
     async def do_publish(self) -> None:
         values = await values_for(self.backend, self._product_id, self.listing.table.selected)

@@ -4,14 +4,17 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from cortex_tui import demo
 from cortex_tui.backend import Backend, BackendError
+from cortex_tui.delivery_settings import DeliverySettings
 from cortex_tui.demo import broker as brokers
+from cortex_tui.demo.run import TEMPLATES, OpenBackend
+from cortex_tui.events import JobState, Outcome
 from cortex_tui.local.backend import LocalBackend
 from cortex_tui.models import ConnectionState, ConnectionStatus, Product
 from tests.brokers import require_mosquitto
@@ -84,6 +87,34 @@ async def test_it_shows_three_products_and_counts_that_move(kind: str) -> None:
         assert (await backend.config(device)).mqtt_config is None
 
 
+async def test_something_becomes_of_its_events(kind: str) -> None:
+    async with demo.running(LocalBackend.open, rate=40) as running:
+        backend = running.backend
+        [tyres, *_] = await backend.products()
+
+        outcomes: set[Outcome] = set()
+        came_to: set[tuple[str, JobState]] = set()
+
+        async def every_kind() -> bool:
+            for event in await backend.events(tyres.id, limit=500):
+                outcomes.update(decision.outcome for decision in event.decisions)
+            for state in JobState:
+                jobs = await backend.jobs(tyres.id, states=[state], limit=500)
+                came_to.update((job.action.type, state) for job in jobs)
+            return outcomes == set(Outcome) and came_to >= {
+                ("conditional_email", JobState.RECORDED),
+                ("activate_policy", JobState.RECORDED),
+                ("record", JobState.RECORDED),
+                ("webhook", JobState.DEAD),
+            }
+
+        await until(every_kind)
+        assert JobState.DONE not in {state for _, state in came_to}  # nothing goes anywhere
+        for subscription in await backend.subscriptions(tyres.id):
+            names = [action.template for action in subscription.actions if action.template]
+            assert all((TEMPLATES / f"{name}.subject.txt").exists() for name in names)
+
+
 async def test_nothing_is_left_when_it_ends(kind: str, tmp_path: Path) -> None:
     async with demo.running(LocalBackend.open):
         assert len(list((tmp_path / "tmp").iterdir())) == 3  # the database's and two brokers'
@@ -94,7 +125,7 @@ async def test_nothing_is_left_when_it_ends(kind: str, tmp_path: Path) -> None:
 
 
 async def test_nothing_is_left_when_the_backend_cannot_be_opened(kind: str, tmp_path: Path) -> None:
-    async def fail(_path: Path) -> Backend:
+    async def fail(_path: Path, *, delivery: DeliverySettings) -> Backend:
         raise BackendError("no backend today")
 
     with pytest.raises(BackendError, match="no backend today"):
@@ -108,9 +139,7 @@ async def test_nothing_is_left_after_an_error_inside(kind: str, tmp_path: Path) 
     assert not list((tmp_path / "tmp").iterdir())
 
 
-async def _run(
-    open_backend: Callable[[Path], Awaitable[Backend]], inside: Callable[[], object] = lambda: None
-) -> None:
+async def _run(open_backend: OpenBackend, inside: Callable[[], object] = lambda: None) -> None:
     async with demo.running(open_backend):
         inside()
 
@@ -120,6 +149,7 @@ import asyncio
 import sys
 from cortex_tui import demo
 from cortex_tui.demo import broker
+from cortex_tui.events import JobState, Outcome
 from cortex_tui.local.backend import LocalBackend
 
 if sys.argv[1] == "amqtt":

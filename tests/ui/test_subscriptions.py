@@ -8,6 +8,8 @@ import pytest
 from cortex_tui.demo.broker import Broker
 from cortex_tui.local.backend import LocalBackend
 from cortex_tui.models import Action, Product, Subscription, SubscriptionDraft
+from cortex_tui.remote import RemoteBackend
+from cortex_tui.server import create_app, serving
 from cortex_tui.widgets.table import Table
 from tests.brokers import ANONYMOUS, StartMosquitto, publish
 from tests.orchestrators import TOPIC, configured, connected, draft
@@ -112,6 +114,49 @@ async def test_counters_follow_the_messages(orchestrator: Orchestrator, broker: 
         publish(broker, "audit/trail", "{}")
         await person.sees("paid", " 1 ", "now")
         await person.sees("audit", " 2 ", "now")
+
+
+async def test_what_became_of_the_events_of_one_subscription(
+    orchestrator: Orchestrator, broker: Broker
+) -> None:
+    strict = Action(type="record", condition="amount > 10")
+    paid = PAID.model_copy(update={"actions": (strict,)})
+    await connected(orchestrator.inside, draft(broker), paid, AUDIT)
+    async with before(orchestrator.open) as person:
+        await enter(person)
+        await person.press("down")
+        await person.sees("▸ ● on", "paid")
+        await person.sees("0 received", "0/s over 1 minute")
+        await person.press("v")
+        await person.sees("Nothing went wrong with its events.")
+        for amount in ("20", "5", "null"):
+            publish(broker, TOPIC, f'{{"event": "paid", "amount": {amount}}}')
+        await person.sees("3 received")
+        await person.sees("1 matched", "1 condition false", "1 evaluation failed")
+        await person.sees("1 executed", "0 given up", "0 dead letters")
+        await person.sees("✗ just now", "v shows its event", "amount is null")
+        await person.press("v")
+        await person.sees("Took it")
+        await person.sees('"amount": null')
+        await person.press("t")
+        await person.sees("Dry run of paid")
+        await person.sees("amount is null and 10 is a number")
+
+
+async def test_an_orchestrator_of_the_reference_has_four_counters(
+    local: LocalBackend, broker: Broker
+) -> None:
+    product = await connected(local, draft(broker), PAID)
+    async with serving(create_app(local, extensions=False), port=0) as url:
+
+        async def open_it(_: object) -> RemoteBackend:
+            return await RemoteBackend.open(url, product_ids=[product.id])
+
+        async with before(open_it) as person:
+            await enter(person)
+            await person.sees("0 received")
+            await person.sees("0 actions executed", "0 failed")
+            assert not person.line("matched")
 
 
 async def test_an_answer_that_comes_while_the_page_is_taken_down_harms_nothing(
