@@ -4,11 +4,9 @@ The asyncio loop asks, the store and the network thread do. Whatever blocks runs
 """
 
 import asyncio
-import contextlib
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -17,20 +15,15 @@ from pydantic import SecretStr
 
 from cortex_tui.backend import BackendError, Capability, Conflict, FieldProblem, Invalid, OnStage
 from cortex_tui.delivery_settings import DeliverySettings
-from cortex_tui.diagnosis import Stage
-from cortex_tui.differences import differences
 from cortex_tui.events import Event, Explanation, Job, JobChoice, JobState, Publication, Trial
 from cortex_tui.local import tls
-from cortex_tui.local.causes import Cause
 from cortex_tui.local.changes import Changes
-from cortex_tui.local.connection import Connection, Plan
+from cortex_tui.local.connections import Connections
 from cortex_tui.local.daemon import in_daemon_thread, in_this_loop
 from cortex_tui.local.lock import DatabaseLock
-from cortex_tui.local.network import Network
 from cortex_tui.local.processing import Processing
-from cortex_tui.local.store import Durability, Overview, Store
-from cortex_tui.local.targets import TargetFailed
-from cortex_tui.local.vault import Vault, VaultError
+from cortex_tui.local.store import Durability, Store
+from cortex_tui.local.vault import Vault
 from cortex_tui.models import (
     TLS_MATERIAL,
     BrokerConfig,
@@ -38,11 +31,9 @@ from cortex_tui.models import (
     ConfigDraft,
     ConfigSaved,
     ConfigVersion,
-    ConnectionState,
     ConnectionStatus,
     ConnectionTest,
     ConnectionTestResult,
-    MqttConfig,
     Product,
     ProductChange,
     ProductDraft,
@@ -50,15 +41,11 @@ from cortex_tui.models import (
     Subscription,
     SubscriptionChange,
     SubscriptionDraft,
-    TopicsConfig,
 )
 from cortex_tui.person import who
-from cortex_tui.topics import broker_filters
 
 T = TypeVar("T")
 
-CLOSE_TIMEOUT = 1.0
-"""Seconds the good-byes to the brokers may take."""
 PUBLISH_TIMEOUT = 10.0
 """Seconds a broker is given to acknowledge what a person publishes."""
 NOT_CONFIGURED = "MQTT not configured for this product"
@@ -98,20 +85,14 @@ class LocalBackend:
             self._store,
             delivery,
             delivery.templates or path.with_name("templates"),
-            publish=self._deliver,
             on_change=self._changes.mark,
-            on_room=self._go_on,
         )
-        self._pipeline = self._processing.pipeline
-        self._connections: dict[int, Connection] = {}
-        self._running: dict[int, MqttConfig] = {}
-        """The configuration each product was last told to run with."""
+        self._connections = Connections(self._store, self._processing, self._changes.mark)
         self._changing = asyncio.Lock()
         self._closed = False
-        self._network = Network(self._pipeline.run)
-        self._processing.start()
+        self._processing.start(publish=self._connections.deliver, on_room=self._connections.go_on)
         for overview in self._store.overviews():
-            self._apply(overview.product.id)
+            self._connections.apply(overview.product.id)
 
     @classmethod
     async def open(
@@ -152,10 +133,9 @@ class LocalBackend:
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
-        for connection in self._connections.values():
-            self._network.call(partial(connection.stop, ConnectionState.DISCONNECTED))
+        self._connections.stop()
         self._processing.close()
-        self._network.close(CLOSE_TIMEOUT)
+        self._connections.close()
         self._store.close()
         self._lock.release()
 
@@ -177,7 +157,7 @@ class LocalBackend:
             states[overview.product.id] = ProductState(
                 product=overview.product,
                 broker=overview.config.broker.address if overview.config else None,
-                status=self._status(overview) if configured else None,
+                status=self._connections.status(overview) if configured else None,
                 subscriptions_total=overview.subscriptions_total,
                 subscriptions_enabled=overview.subscriptions_enabled,
                 actions_pending=unfinished[overview.product.id].pending,
@@ -200,22 +180,17 @@ class LocalBackend:
             before = self._store.product(product_id)
             after = self._store.update_product(product_id, change)
             if after.enabled != before.enabled:
-                self._apply(product_id)
+                self._connections.apply(product_id)
             return after
 
         return await self._change(product_id, update)
 
     async def delete_product(self, product_id: int) -> None:
         def delete() -> None:
-            self._store.product(product_id)
-            self._running.pop(product_id, None)
-            if connection := self._connections.pop(product_id, None):
-                stop = partial(connection.stop, ConnectionState.DISABLED, forget_session=True)
-                self._network.call(stop)
-            # Nothing of the product is to be written once it is gone.
-            self._network.call(partial(self._pipeline.route, product_id, None))
-            self._network.finish(CLOSE_TIMEOUT)
+            gone = self._store.subscriptions(product_id)
+            self._connections.remove(product_id)
             self._store.delete_product(product_id)
+            self._processing.forget(each.id for each in gone)
 
         await self._change(product_id, delete)
 
@@ -230,7 +205,7 @@ class LocalBackend:
                 product_id=product_id,
                 mqtt_config=overview.config,
                 subscriptions=tuple(self._subscriptions(product_id)),
-                status=self._status(overview),
+                status=self._connections.status(overview),
             )
 
         return await asyncio.to_thread(read)
@@ -246,11 +221,12 @@ class LocalBackend:
         def save() -> ConfigSaved:
             self._check_tls(product_id, draft.broker)
             saved = self._store.save_config(product_id, draft, if_version, by or who())
-            if product_id not in self._connections:
-                self._apply(product_id)
+            if not self._connections.has(product_id):
+                self._connections.apply(product_id)
             overview = self._store.overview(product_id)
             return ConfigSaved(
-                requires_restart=self._status(overview).requires_restart, mqtt_config=saved
+                requires_restart=self._connections.status(overview).requires_restart,
+                mqtt_config=saved,
             )
 
         return await self._change(product_id, save)
@@ -300,7 +276,7 @@ class LocalBackend:
         def create() -> Subscription:
             self._processing.check(draft.actions)
             created = self._store.create_subscription(product_id, draft)
-            self._apply_subscriptions(product_id)
+            self._connections.apply_subscriptions(product_id)
             return created
 
         return await self._change(product_id, create)
@@ -311,7 +287,7 @@ class LocalBackend:
         def update() -> Subscription:
             self._processing.check(change.actions)
             updated = self._store.update_subscription(product_id, subscription_id, change)
-            self._apply_subscriptions(product_id)
+            self._connections.apply_subscriptions(product_id)
             return self._processing.live([updated], time.time())[0]
 
         return await self._change(product_id, update)
@@ -319,7 +295,8 @@ class LocalBackend:
     async def delete_subscription(self, product_id: int, subscription_id: int) -> None:
         def delete() -> None:
             self._store.delete_subscription(product_id, subscription_id)
-            self._apply_subscriptions(product_id)
+            self._connections.apply_subscriptions(product_id)
+            self._processing.forget([subscription_id])
 
         await self._change(product_id, delete)
 
@@ -332,7 +309,7 @@ class LocalBackend:
                 raise Conflict(NOT_CONFIGURED, "Save a configuration first.")
             if not overview.product.enabled:
                 raise Conflict("The product is disabled", "Enable the product first.")
-            self._apply(product_id)
+            self._connections.apply(product_id)
 
         await self._change(product_id, apply)
 
@@ -341,7 +318,7 @@ class LocalBackend:
         overview = self._store.overview_at_hand(product_id)
         if overview is None:
             overview = await asyncio.to_thread(self._store.overview, product_id)
-        return self._status(overview)
+        return self._connections.status(overview)
 
     # -- events and actions -------------------------------------------------------------------
 
@@ -389,7 +366,7 @@ class LocalBackend:
 
     async def publish(self, product_id: int, publication: Publication) -> None:
         await asyncio.to_thread(self._store.product, product_id)
-        sent = self._publish(
+        sent = self._connections.publish(
             product_id,
             publication.topic,
             publication.payload.encode(),
@@ -405,38 +382,6 @@ class LocalBackend:
             raise Conflict(
                 f"The message was not published: {problem}", "See the product's connection."
             )
-
-    async def _publish(
-        self, product_id: int, topic: str, payload: bytes, qos: int, retain: bool
-    ) -> str | None:
-        """Publish over the product's connection, from any loop; returns why that failed."""
-        connection = self._connections.get(product_id)
-        if connection is None:
-            return "there is no connection to the broker"
-        loop = asyncio.get_running_loop()
-        published: asyncio.Future[str | None] = loop.create_future()
-
-        def settle(problem: str | None) -> None:
-            if not published.done():
-                published.set_result(problem)
-
-        def done(problem: str | None) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(settle, problem)
-
-        self._network.call(partial(connection.publish, topic, payload, qos, retain, done))
-        return await published
-
-    async def _deliver(
-        self, product_id: int, topic: str, payload: bytes, qos: int, retain: bool
-    ) -> None:
-        problem = await self._publish(product_id, topic, payload, qos, retain)
-        if problem is not None:
-            raise TargetFailed(problem)
-
-    def _go_on(self) -> None:
-        if self._pipeline.holding:
-            self._network.call(self._pipeline.run)
 
     # -- below --------------------------------------------------------------------------------
 
@@ -459,100 +404,3 @@ class LocalBackend:
             tls.check(complete)
         except tls.UnusableMaterial as error:
             raise Invalid([FieldProblem(("broker", error.field), str(error))]) from None
-
-    def _apply(self, product_id: int) -> None:
-        """Run a product's connection as it is stored now: connect anew, or stop."""
-        overview = self._store.overview(product_id)
-        if overview.config is None:
-            return
-        connection = self._connections.get(product_id)
-        if connection is None:
-            connection = Connection(
-                product_id, self._network, self._pipeline.take, self._changes.mark
-            )
-            self._connections[product_id] = connection
-        if not overview.product.enabled:
-            self._network.call(partial(connection.stop, ConnectionState.DISABLED))
-            return
-        self._running[product_id] = overview.config
-        try:
-            plan = self._plan(overview.config)
-        except VaultError as error:
-            cause = Cause(Stage.CONNECT, error.message, error.hint, latch=True)
-            self._network.call(partial(connection.interrupt, cause))
-            return
-        self._network.call(partial(connection.start, plan))
-
-    def _apply_subscriptions(self, product_id: int) -> None:
-        """Listen to what is enabled now, over the connection that runs and by its configuration,
-        which may be older than the stored one."""
-        running = self._running.get(product_id)
-        if running is None:
-            return
-        filters = self._route(product_id, running.topics)
-        subscribe = self._connections[product_id].subscribe
-        self._network.call(partial(subscribe, filters, running.topics.qos))
-
-    def _plan(self, config: MqttConfig) -> Plan:
-        secrets = {
-            "password": self._store.password(config.product_id),
-            "client_key": self._store.client_key(config.product_id),
-        }
-        broker = config.broker
-        return Plan(
-            broker=broker.model_copy(update=secrets),
-            client_id=broker.client_id or f"cortex-{config.product_id}-{self.instance_id}",
-            version=config.version or 0,
-            qos=config.topics.qos,
-            filters=self._route(config.product_id, config.topics),
-        )
-
-    def _route(self, product_id: int, topics: TopicsConfig) -> frozenset[str]:
-        """Give the pipeline the subscriptions that are enabled now; the filters that cover them."""
-        stored = self._store.subscriptions(product_id, topics)
-        enabled = [each for each in stored if each.enabled]
-        router = self._processing.router(enabled)
-        self._network.call(partial(self._pipeline.route, product_id, router))
-        return frozenset(broker_filters(topics, [each.topic for each in enabled]))
-
-    def _status(self, overview: Overview) -> ConnectionStatus:
-        product_id = overview.product.id
-        counted = {
-            "product_id": product_id,
-            "messages_received": overview.messages_received,
-            "last_message_at": overview.last_message_at,
-            "messages_unreadable": overview.messages_unreadable,
-            "messages_dropped": overview.messages_dropped,
-            "paused": self._processing.paused(),
-        }
-        connection = self._connections.get(product_id)
-        if overview.config is None or connection is None:
-            return ConnectionStatus(
-                **counted, updated_at=datetime.now(UTC), state=ConnectionState.NOT_CONFIGURED
-            )
-        link = connection.link
-        waits = link.version not in (None, overview.config.version)
-        return ConnectionStatus(
-            **counted,
-            connected=link.state is ConnectionState.CONNECTED,
-            last_connected_at=link.last_connected_at,
-            last_disconnected_at=link.last_disconnected_at,
-            connection_error=link.error,
-            subscribed_topics_count=len(link.granted),
-            client_id=link.client_id,
-            broker_info=link.broker_info,
-            updated_at=link.updated_at,
-            state=link.state,
-            hint=link.hint,
-            attempt=link.attempt,
-            next_attempt_at=link.next_attempt_at,
-            refused_filters=link.refused,
-            requires_restart=waits,
-            waiting_changes=self._waiting(overview.config) if waits else (),
-            last_disconnect_reason=link.last_disconnect_reason,
-            ping_ms=link.ping_ms,
-        )
-
-    def _waiting(self, stored: MqttConfig) -> tuple[str, ...]:
-        running = self._running.get(stored.product_id, stored)
-        return tuple(each.field for each in differences(stored, running))

@@ -1,6 +1,6 @@
 """Everything that happens to events: the pipeline, the history, the outbox, and who delivers."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from cortex_tui.backend import FieldProblem, Invalid
@@ -13,6 +13,7 @@ from cortex_tui.local.mail import MailTemplates
 from cortex_tui.local.outbox import Outbox
 from cortex_tui.local.pipeline import Pipeline, Taker
 from cortex_tui.local.store import Store
+from cortex_tui.local.targets import Publish
 from cortex_tui.local.trials import explain, unsaved
 from cortex_tui.models import Action, Subscription
 from cortex_tui.routing import Router
@@ -25,36 +26,38 @@ CLOSE_TIMEOUT = 1.0
 class Processing:
     """Composes the rooms that an event passes through."""
 
+    _delivery: Delivery
+
     def __init__(
         self,
         store: Store,
         settings: DeliverySettings,
         templates: Path,
         *,
-        publish: Callable[[int, str, bytes, int, bool], Awaitable[None]],
         on_change: Callable[[int], None],
-        on_room: Callable[[], None],
     ) -> None:
-        """`publish` goes through a product's connection; `on_change` is told a product of which
-        something changed, and `on_room`, time and again, that held messages may go on."""
+        """`templates` is the folder of e-mail templates; `on_change` is told a product of which
+        something changed."""
         self._store = store
         self._settings = settings
+        self._folder = templates
         self._templates = MailTemplates(templates)
         self._on_change = on_change
         self.outbox = Outbox(store)
         self.history = History(store)
         self.pipeline = Pipeline(store, self.outbox, self.history, on_committed=self._committed)
+
+    def start(self, *, publish: Publish, on_room: Callable[[], None]) -> None:
+        """Deliver from now on. `publish` goes through a product's connection; `on_room` is told,
+        time and again, that held messages may go on."""
         self._delivery = Delivery(
             self.outbox,
-            settings,
-            templates=templates,
+            self._settings,
+            templates=self._folder,
             publish=publish,
-            on_settled=on_change,
+            on_settled=self._on_change,
             on_pruned=on_room,
         )
-
-    def start(self) -> None:
-        """Deliver from now on."""
         self._delivery.start()
 
     def close(self) -> None:
@@ -105,6 +108,11 @@ class Processing:
             return each.model_copy(update={"stats": stats})
 
         return [with_figures(each) for each in subscriptions]
+
+    def forget(self, subscription_ids: Iterable[int]) -> None:
+        """These subscriptions are gone."""
+        for subscription_id in subscription_ids:
+            self.pipeline.recent.forget(subscription_id)
 
     # -- what a person asks -------------------------------------------------------------------
 

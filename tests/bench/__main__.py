@@ -8,8 +8,10 @@ import sys
 
 ROOMS = {
     "http": "status requests beside a bare FastAPI route, and 1,000 products on the stream",
+    "crash": "100,000 events while the server is killed five times",
     "drain": "a QoS 1 backlog, beside a bare paho client",
     "terminal": "first frame beside a bare Textual app, the line idle and loaded, keys, quitting",
+    "memory": "ten minutes of full load",
 }
 
 

@@ -201,7 +201,7 @@ async def _ours(broker: Mosquitto, load: Load) -> float:
             await _product(backend, broker, number, load)
 
         def subscribed() -> bool:
-            links = [each.link for each in backend._connections.values()]
+            links = [each.link for each in backend._connections._connections.values()]
             return all(len(link.granted) == 1 for link in links)
 
         await until(subscribed, deadline=60)

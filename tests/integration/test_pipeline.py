@@ -142,7 +142,7 @@ async def test_what_is_sent_again_is_neither_counted_nor_acted_on_again(
     assert (await stats_of(local, product)).actions_executed == 6
     # What is acknowledged now does not come a third time.
     await local.reconnect(product.id)
-    await subscribed(local, product)
+    await until(lambda: broker.log.count("Received SUBSCRIBE from cortex-") == 3)
     publish(broker, TOPIC, event(100), qos=qos)
     await received(local, product.id, 7)
     assert broker.log.count("(d1, q") == 5
