@@ -7,7 +7,7 @@ Everything here runs on the network thread, but for `Connection._dial`, which bl
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -17,18 +17,18 @@ from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, error_string
 from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
-from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from cortex_tui import syntax
 from cortex_tui.diagnosis import Stage
 from cortex_tui.local.causes import Cause, PeerClosed, explain
 from cortex_tui.local.client import new_client, say_good_bye, session_options
 from cortex_tui.local.closer_look import CloserLook
+from cortex_tui.local.link import Link, Plan
+from cortex_tui.local.listening import Listening
 from cortex_tui.local.network import Network, Timer
 from cortex_tui.local.retries import retry_delay
 from cortex_tui.local.splitter import Malformed, Publish
 from cortex_tui.local.stream import Stream, StreamingClient
-from cortex_tui.models import BrokerConfig, BrokerInfo, ConnectionState, RefusedFilter
+from cortex_tui.models import BrokerConfig, BrokerInfo, ConnectionState
 
 log = logging.getLogger(__name__)
 
@@ -43,62 +43,21 @@ STABLE_AFTER = 30.0
 two clients that take each other's session over would otherwise do so every second for ever."""
 UNSTABLE_TIMES = 2
 """Connections that ended before they were stable, before the client id is suspected."""
-FILTERS_A_PACKET = 8
-"""The least that a known broker takes in one SUBSCRIBE."""
-
 OnPublished = Callable[[str | None], None]
 
 _VERSIONS = {MQTTProtocolVersion.MQTTv5: "5.0", MQTTProtocolVersion.MQTTv311: "3.1.1"}
 _UNSUPPORTED_VERSION = 1
-_IF_NEW = SubscribeOptions.RETAIN_SEND_IF_NEW_SUB
-"""Retained messages come once, not after every reconnect (MQTT 5 §3.8.3.1)."""
 _RECEIVED = (b"", b"\x40\x02", b"\x50\x02")
 """How the acknowledgement of a message begins: none, PUBACK, PUBREC (MQTT 5 §3.4, §3.5)."""
 _KEEP_ALIVE_TIMEOUT = 141
 _HUNG_UP = "It was closed from here, for a reconnect or a change of the product"
-_UNSUBSCRIBED: dict[str, Any] = {
+_NO_CONNECTION: dict[str, Any] = {
     "granted": frozenset(),
     "refused": (),
     "broker_info": None,
     "ping_ms": None,
 }
-"""What a link says while there is no connection."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a connection is to do: a configuration in a form that can be run."""
-
-    broker: BrokerConfig
-    """With the stored password filled in."""
-    client_id: str
-    version: int
-    """Of the configuration."""
-    qos: int
-    filters: frozenset[str]
-    """As the broker is sent them, `$share/` included."""
-
-
-@dataclass(frozen=True)
-class Link:
-    """How a connection is doing."""
-
-    state: ConnectionState
-    updated_at: datetime
-    client_id: str | None = None
-    version: int | None = None
-    """Of the configuration it runs with; none while it does not run."""
-    attempt: int = 0
-    error: str | None = None
-    hint: str | None = None
-    next_attempt_at: datetime | None = None
-    last_connected_at: datetime | None = None
-    last_disconnected_at: datetime | None = None
-    last_disconnect_reason: str | None = None
-    ping_ms: int | None = None
-    broker_info: BrokerInfo | None = None
-    granted: frozenset[str] = frozenset()
-    refused: tuple[RefusedFilter, ...] = ()
+"""What a link says while there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +100,9 @@ class Connection:
         self._protocol_proven = False
         self._failures = 0
         self._cause: Cause | None = None
-        self._pending: dict[int, list[str]] = {}
-        """Filters whose SUBACK is due, by packet."""
+        self._listening = Listening()
         self._publishing: dict[int, OnPublished] = {}
         self._session: tuple[str, str] | None = None
-        self._at_broker: set[str] = set()
         self._retry: Timer | None = None
         self._deadline: Timer | None = None
         self._tick: Timer | None = None
@@ -154,7 +111,7 @@ class Connection:
 
     def start(self, plan: Plan) -> None:
         """Connect anew as `plan` says, whatever it is doing now."""
-        if self._plan and self._deadline and _same_session(plan, self._plan):
+        if self._plan and self._deadline and plan.session == self._plan.session:
             # A CONNECT that waits for its answer, and is closed on, may reach the broker after the
             # next one and take the session over from it.
             self._successor = plan
@@ -181,7 +138,7 @@ class Connection:
             return
         self._plan = replace(self._plan, filters=filters, qos=qos)
         if self.link.state is ConnectionState.CONNECTED:
-            self._synchronise()
+            self._listen()
 
     def acknowledge(self, arrivals: Arrivals) -> None:
         """Tell the broker that these messages are dealt with."""
@@ -298,10 +255,10 @@ class Connection:
             return
         plan = self._running
         self._protocol_proven = True
-        session = (plan.broker.address, plan.client_id)
-        if not flags.session_present or session != self._session:
-            self._at_broker.clear()
-        self._session = session
+        self._listening.connected(
+            session_present=flags.session_present and plan.session == self._session
+        )
+        self._session = plan.session
         self._cancel_timers(keep_tick=True)
         self._set(
             state=ConnectionState.CONNECTED,
@@ -314,8 +271,7 @@ class Connection:
                 max_qos=getattr(properties, "MaximumQoS", 2),
             ),
         )
-        # Every time, also where the broker kept the session: only its SUBACK says what is granted.
-        self._synchronise(anew=True)
+        self._listen(anew=True)
         self._network.call(self._make_way)
 
     def _on_disconnect(
@@ -364,19 +320,9 @@ class Connection:
         reasons: list[ReasonCode],
         _properties: Properties | None,
     ) -> None:
-        filters = self._pending.pop(mid, [])
-        if client is not self._client:
-            return
-        granted, refused = set(self.link.granted), list(self.link.refused)
-        for each, reason in zip(filters, reasons, strict=False):
-            if each not in self._running.filters:
-                continue
-            if reason.is_failure:
-                refused.append(RefusedFilter(filter=each, reason=str(reason)))
-                self._at_broker.discard(each)
-            else:
-                granted.add(each)
-        self._set(granted=frozenset(granted), refused=tuple(refused))
+        if client is self._client:
+            self._listening.answered(mid, reasons, self._running.filters)
+            self._set(granted=self._listening.granted, refused=self._listening.refused)
 
     def _on_publish(
         self,
@@ -449,36 +395,12 @@ class Connection:
             self._client.loop_misc()
             self._flush()
 
-    def _synchronise(self, *, anew: bool = False) -> None:
+    def _listen(self, *, anew: bool = False) -> None:
         """Make the broker's subscriptions those of the plan; `anew` asks for all of them."""
-        client, plan = self._client, self._running
-        assert client is not None
-        refused = {each.filter for each in self.link.refused}
-        known = refused if anew else self._at_broker | refused
-        surplus, missing = self._at_broker - plan.filters, sorted(plan.filters - known)
-        too_long = [each for each in missing if len(each.encode()) > syntax.MAX_STRING_BYTES]
-        missing = [each for each in missing if each not in too_long]
-        for some in _chunks(sorted(surplus)):
-            client.unsubscribe(some)
-        for some in _chunks(missing):
-            _, mid = client.subscribe(
-                [(each, SubscribeOptions(plan.qos, retainHandling=_IF_NEW)) for each in some]
-                if self._protocol is MQTTProtocolVersion.MQTTv5
-                else [(each, plan.qos) for each in some]
-            )
-            if mid is not None:
-                self._pending[mid] = some
-        self._at_broker = (self._at_broker & plan.filters) | set(missing)
-        self._set(
-            granted=self.link.granted & plan.filters,
-            refused=(
-                *(each for each in self.link.refused if each.filter in plan.filters),
-                *(
-                    RefusedFilter(filter=each, reason="Longer than MQTT allows")
-                    for each in too_long
-                ),
-            ),
-        )
+        assert self._client is not None
+        plan = self._running
+        self._listening.want(self._client, plan.filters, plan.qos, anew=anew)
+        self._set(granted=self._listening.granted, refused=self._listening.refused)
         self._flush()
 
     # -- ending -------------------------------------------------------------------------------
@@ -510,7 +432,7 @@ class Connection:
         wrong: dict[str, Any] = {
             "error": cause.headline,
             "hint": cause.advice,
-            **_UNSUBSCRIBED,
+            **_NO_CONNECTION,
         }
         ended: dict[str, Any] = {}
         if was_connected:
@@ -550,10 +472,10 @@ class Connection:
             self.link = replace(
                 self.link, last_disconnected_at=datetime.now(UTC), last_disconnect_reason=_HUNG_UP
             )
-        self.link = replace(self.link, next_attempt_at=None, **_UNSUBSCRIBED)
+        self.link = replace(self.link, next_attempt_at=None, **_NO_CONNECTION)
 
     def _drop_pending(self) -> None:
-        self._pending.clear()
+        self._listening.disconnected()
         publishing, self._publishing = self._publishing, {}
         for done in publishing.values():
             done("the connection ended before the broker had it")
@@ -585,14 +507,3 @@ class Connection:
     def _set(self, **changes: Any) -> None:
         self.link = replace(self.link, **changes, updated_at=datetime.now(UTC))
         self._on_change(self.product_id)
-
-
-def _same_session(one: Plan, other: Plan) -> bool:
-    return (one.broker.address, one.client_id) == (other.broker.address, other.client_id)
-
-
-def _chunks(filters: list[str]) -> Iterable[list[str]]:
-    return (
-        filters[start : start + FILTERS_A_PACKET]
-        for start in range(0, len(filters), FILTERS_A_PACKET)
-    )

@@ -13,7 +13,8 @@ from functools import partial
 from cortex_tui.diagnosis import Stage
 from cortex_tui.differences import differences
 from cortex_tui.local.causes import Cause
-from cortex_tui.local.connection import Connection, Plan
+from cortex_tui.local.connection import Connection
+from cortex_tui.local.link import Plan
 from cortex_tui.local.network import Network
 from cortex_tui.local.processing import Processing
 from cortex_tui.local.store import Overview, Store
