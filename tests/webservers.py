@@ -7,7 +7,7 @@ to every request, in a thread for each connection, and stops when the test is ov
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -92,8 +92,9 @@ class Web:
         sent = {"Content-Type": JSON, "Content-Length": str(len(answer.content)), **answer.headers}
         for name, value in sent.items():
             handler.send_header(name, value)
-        handler.end_headers()
-        handler.wfile.write(answer.content)
+        with suppress(ConnectionError):  # who asked may have lost patience
+            handler.end_headers()
+            handler.wfile.write(answer.content)
 
     def asked(self, method: str, path: str) -> int:
         """How often this was asked for; the path may be the end of one."""
