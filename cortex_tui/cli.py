@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from cortex_tui import __version__, diagnosing, scripting
+from cortex_tui import __version__, daemon, diagnosing, scripting
 
 if TYPE_CHECKING:
     from cortex_tui.app import CortexApp, OpenBackend
@@ -149,7 +149,7 @@ def main(
     )
     if ctx.invoked_subcommand is None:
         _need_terminal()
-        asyncio.run(_run_app(ctx.obj))
+        daemon.run(_run_app(ctx.obj))
 
 
 @main.command()
@@ -173,7 +173,7 @@ def demo(session: Session, rate: float) -> None:
       cortex demo --rate 200
     """
     _need_terminal()
-    asyncio.run(_demo(session, rate))
+    daemon.run(_demo(session, rate))
 
 
 async def _demo(session: Session, rate: float) -> None:
@@ -221,7 +221,7 @@ def serve(session: Session, /, db: Path | None, **options: Any) -> None:
         fail("a remote orchestrator serves itself", "Choose a database: cortex serve --db PATH.")
     if context.read_only:
         fail("the context is read-only, and the HTTP API changes things", "Choose another one.")
-    asyncio.run(_serve(session.settings, context, **options))
+    daemon.run(_serve(session.settings, context, **options))
 
 
 async def _serve(

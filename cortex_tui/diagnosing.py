@@ -1,6 +1,5 @@
 """The command `cortex test`: the connection test of a product, or of any broker by its URL."""
 
-import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -12,7 +11,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import click
 from pydantic import SecretStr, ValidationError
 
-from cortex_tui import files, topics
+from cortex_tui import daemon, files, topics
 from cortex_tui.backend import Backend, Invalid, NotFound, field_problems
 from cortex_tui.diagnosis import Diagnosis, Outcome, Stage, as_text
 from cortex_tui.models import (
@@ -76,7 +75,7 @@ def test(session: Any, /, target: str | None, as_json: bool, **options: Any) -> 
     """
     options["timeout"] = options["timeout"] or session.settings.test_seconds
     try:
-        results = asyncio.run(_run(session, target, options))
+        results = daemon.run(_run(session, target, options))
     except KeyboardInterrupt:
         sys.exit(130)
     except ValidationError as error:
@@ -117,7 +116,7 @@ async def _run(session: Any, target: str | None, options: dict[str, Any]) -> lis
 
 
 async def _of_url(url: str, options: dict[str, Any]) -> Test:
-    from cortex_tui.local.daemon import in_daemon_thread
+    from cortex_tui.daemon import in_daemon_thread
     from cortex_tui.local.probe import probe
 
     access = parse(url)

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from cortex_tui import daemon
 from cortex_tui.backend import (
     Backend,
     Capability,
@@ -53,7 +54,7 @@ def command(group: click.Group) -> Callable[[Callable[..., Awaitable[None]]], cl
                     await backend.aclose()
 
             with contextlib.suppress(KeyboardInterrupt):
-                asyncio.run(opened())
+                daemon.run(opened())
 
         run.__doc__ = function.__doc__
         run.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]

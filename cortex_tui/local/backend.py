@@ -14,12 +14,12 @@ from typing import TypeVar
 from pydantic import SecretStr
 
 from cortex_tui.backend import BackendError, Capability, Conflict, FieldProblem, Invalid, OnStage
+from cortex_tui.daemon import in_daemon_thread, in_this_loop
 from cortex_tui.delivery_settings import DeliverySettings
 from cortex_tui.events import Event, Explanation, Job, JobChoice, JobState, Publication, Trial
 from cortex_tui.local import tls
 from cortex_tui.local.changes import Changes
 from cortex_tui.local.connections import Connections
-from cortex_tui.local.daemon import in_daemon_thread, in_this_loop
 from cortex_tui.local.lock import DatabaseLock
 from cortex_tui.local.processing import Processing
 from cortex_tui.local.store import Durability, Store

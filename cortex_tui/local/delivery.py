@@ -10,7 +10,6 @@ import asyncio
 import logging
 import math
 import random
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -18,14 +17,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import orjson
 
+from cortex_tui.daemon import Loop
 from cortex_tui.delivery_settings import DeliverySettings
 from cortex_tui.events import JobState
 from cortex_tui.local.actions import compile_stored
-from cortex_tui.local.daemon import in_daemon_thread
 from cortex_tui.local.mail import MailTemplates
 from cortex_tui.local.outbox import Claim, Outbox, Verdict
 from cortex_tui.local.retries import Breaker, retry_delay
@@ -61,14 +59,6 @@ class _Line:
         return self.breaker.permits(now, free)
 
 
-class _Loop(asyncio.SelectorEventLoop):
-    """Waits for no name service when the program ends."""
-
-    async def getaddrinfo(self, *question: Any, **options: Any) -> Any:
-        ask = partial(socket.getaddrinfo, *question, **options)
-        return await in_daemon_thread("cortex-names", ask)
-
-
 class Delivery:
     """Runs from `start` to `close`. `wake` may be called from any thread."""
 
@@ -94,7 +84,7 @@ class Delivery:
         self._lines: dict[str, _Line] = {}
         self._verdicts: list[Verdict] = []
         self._attempts: set[asyncio.Task[None]] = set()
-        self._loop = _Loop()
+        self._loop = Loop()
         self._woken = asyncio.Event()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="cortex-delivery", daemon=True)

@@ -3,9 +3,11 @@ when the program ends."""
 
 import asyncio
 import contextlib
+import socket
 import threading
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -45,3 +47,17 @@ async def in_daemon_thread(name: str, function: Callable[[], T]) -> T:
 
     threading.Thread(target=run, name=name, daemon=True).start()
     return await future
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """An asyncio loop that waits for no name service when it ends."""
+
+    async def getaddrinfo(self, *question: Any, **options: Any) -> Any:
+        ask = partial(socket.getaddrinfo, *question, **options)
+        return await in_daemon_thread("cortex-names", ask)
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Like `asyncio.run`, in a `Loop`."""
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        return runner.run(main)
