@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from cortex_tui import __version__, daemon, diagnosing, scripting
+from cortex_tui import __version__, daemon, diagnosing, happenings, scripting
 
 if TYPE_CHECKING:
     from cortex_tui.app import CortexApp, OpenBackend
@@ -319,4 +319,5 @@ def _log_to_file() -> None:
 
 
 scripting.register(main)
+happenings.register(main)
 main.add_command(diagnosing.test)

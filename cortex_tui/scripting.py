@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -17,7 +16,6 @@ from cortex_tui.backend import (
     ProductIdKeeper,
     Unreachable,
 )
-from cortex_tui.events import JobChoice, JobState
 from cortex_tui.models import (
     ConnectionState,
     Product,
@@ -25,15 +23,13 @@ from cortex_tui.models import (
     Subscription,
     SubscriptionChange,
 )
-from cortex_tui.widgets.text import clock, plain
+from cortex_tui.widgets.text import plain
 
 SETTLE = 5.0
 """Seconds that connections which are being made are waited for."""
-COLUMN = 80
-"""Characters of a payload or a reason that a table shows."""
 _FINE = {ConnectionState.CONNECTED, ConnectionState.DISABLED, ConnectionState.NOT_CONFIGURED}
 
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 class NotConnected(Exception):
@@ -65,11 +61,11 @@ def command(group: click.Group) -> Callable[[Callable[..., Awaitable[None]]], cl
 
 def register(group: click.Group) -> None:
     """Add the commands to `group`."""
-    for function in (products, status, subscriptions, reconnect, events, actions):
+    for function in (products, status, subscriptions, reconnect):
         command(group)(function)
 
 
-@_json
+@json_option
 async def products(backend: Backend, as_json: bool) -> None:
     """List the products with their state.
 
@@ -80,7 +76,7 @@ async def products(backend: Backend, as_json: bool) -> None:
     if as_json:
         print_json([state.product.model_dump(mode="json") for state in states])
         return
-    _print_table(
+    print_table(
         ("ID", "NAME", "STATE", "BROKER", "SUBSCRIPTIONS"),
         [
             (
@@ -96,7 +92,7 @@ async def products(backend: Backend, as_json: bool) -> None:
 
 
 @click.argument("product", required=False)
-@_json
+@json_option
 @click.option("--watch", is_flag=True, help="Go on, with a line for every change.")
 async def status(backend: Backend, product: str | None, as_json: bool, watch: bool) -> None:
     """Say how the connections are: of PRODUCT (id or name), or of all.
@@ -138,7 +134,7 @@ async def _follow(backend: Backend, chosen: int | None, as_json: bool) -> None:
 @click.argument("product")
 @click.option("--enable", metavar="NAME", help="Switch this subscription on.")
 @click.option("--disable", metavar="NAME", help="Switch this subscription off.")
-@_json
+@json_option
 async def subscriptions(
     backend: Backend, product: str, enable: str | None, disable: str | None, as_json: bool
 ) -> None:
@@ -148,18 +144,18 @@ async def subscriptions(
     Example: cortex subscriptions tyres --disable payment_marked_as_pending
     """
     if enable is not None or disable is not None:
-        _may_change()
+        may_change()
     found = await find(backend, product)
     for name, enabled in ((enable, True), (disable, False)):
         if name is not None:
-            subscription = _named(await backend.subscriptions(found.id), name)
+            subscription = named(await backend.subscriptions(found.id), name)
             change = SubscriptionChange(enabled=enabled)
             await backend.update_subscription(found.id, subscription.id, change)
     rows = await backend.subscriptions(found.id)
     if as_json:
         print_json([row.model_dump(mode="json") for row in rows])
         return
-    _print_table(
+    print_table(
         ("ID", "ON", "NAME", "RECEIVED", "TOPIC"),
         [
             (
@@ -183,7 +179,7 @@ async def reconnect(backend: Backend, product: str) -> None:
     \b
     Example: cortex --url http://127.0.0.1:8004 reconnect tyres
     """
-    _may_change()
+    may_change()
     found = await find(backend, product)
     await backend.reconnect(found.id)
     states = [each for each in await _settled(backend) if each.product.id == found.id]
@@ -192,138 +188,7 @@ async def reconnect(backend: Backend, product: str) -> None:
     _raise_unless_fine(states)
 
 
-_limit = click.option(
-    "--limit", type=click.IntRange(1, 500), default=100, show_default=True, help="At most so many."
-)
-
-
-@click.argument("product")
-@_limit
-@_json
-async def events(backend: Backend, product: str, limit: int, as_json: bool) -> None:
-    """List the newest events of PRODUCT (id or name), newest first.
-
-    \b
-    Example: cortex events tyres --json --limit 1 | jq -r '.[].payload'
-    """
-    found = await find(backend, product)
-    rows = await backend.events(found.id, limit=limit)
-    if as_json:
-        print_json([row.model_dump(mode="json") for row in rows])
-        return
-    now = datetime.now(UTC)
-    _print_table(
-        ("ID", "AT", "NAME", "TOPIC", "PAYLOAD"),
-        [
-            (
-                row.id,
-                clock(row.at, now),
-                row.name or "-",
-                row.topic,
-                plain(row.problem or row.payload, COLUMN),
-            )
-            for row in rows
-        ],
-    )
-
-
-@click.argument("product")
-@click.option(
-    "--state",
-    "states",
-    type=click.Choice([each.value for each in JobState]),
-    multiple=True,
-    help="Only those in this state; may be given more than once.",
-)
-@click.option("--retry", is_flag=True, help="Attempt the chosen dead letters anew.")
-@click.option("--discard", is_flag=True, help="Delete the chosen that are dead or wait.")
-@click.option("--id", "job_id", type=click.IntRange(1, 2**63 - 1), help="Choose this one.")
-@click.option("--subscription", metavar="NAME", help="Choose those of this subscription.")
-@click.option("--all", "every", is_flag=True, help="Choose all of the product.")
-@_limit
-@_json
-async def actions(
-    backend: Backend,
-    product: str,
-    *,
-    states: tuple[str, ...],
-    retry: bool,
-    discard: bool,
-    job_id: int | None,
-    subscription: str | None,
-    every: bool,
-    limit: int,
-    as_json: bool,
-) -> None:
-    """List the newest actions of PRODUCT (id or name), retry dead letters, or discard some.
-
-    \b
-    Examples:
-      cortex actions tyres --state dead
-      cortex actions tyres --retry --id 17
-      cortex actions tyres --discard --subscription payment_marked_as_pending
-    """
-    if retry or discard:
-        _may_change()
-        if retry and discard:
-            raise click.UsageError("--retry and --discard: give one of them")
-        if sum((job_id is not None, subscription is not None, every)) != 1:
-            raise click.UsageError("say which: one of --id, --subscription and --all")
-    found = await find(backend, product)
-    known = await backend.subscriptions(found.id)
-    subscription_id = None if subscription is None else _named(known, subscription).id
-    if retry or discard:
-        choice = JobChoice(job_id=job_id, subscription_id=subscription_id)
-        change = backend.retry_jobs if retry else backend.discard_jobs
-        count = await change(found.id, choice)
-        if retry:
-            await _attempted(backend, found.id)
-        if as_json:
-            print_json({"count": count})
-        else:
-            click.echo(f"{count:,} {'retried' if retry else 'discarded'}")
-        return
-    rows = await backend.jobs(
-        found.id,
-        states=[JobState(each) for each in states] or tuple(JobState),
-        subscription_id=subscription_id,
-        before=None if job_id is None else job_id + 1,
-        limit=limit if job_id is None else 1,
-    )
-    rows = [row for row in rows if job_id in (None, row.id)]
-    if as_json:
-        print_json([row.model_dump(mode="json") for row in rows])
-        return
-    now, names = datetime.now(UTC), {each.id: each.name for each in known}
-    _print_table(
-        ("ID", "AT", "STATE", "TYPE", "SUBSCRIPTION", "ATTEMPTS", "LAST FAILURE"),
-        [
-            (
-                row.id,
-                clock(row.created_at, now),
-                row.state.value,
-                plain(row.action.type, COLUMN),
-                names.get(row.subscription_id, row.subscription_id),
-                row.attempts,
-                plain(row.failures[-1].reason, COLUMN) if row.failures else "-",
-            )
-            for row in rows
-        ],
-    )
-
-
-async def _attempted(backend: Backend, product_id: int) -> None:
-    """Wait until no action waits any more, or `SETTLE` seconds: an embedded orchestrator delivers
-    only as long as it is open."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(SETTLE), contextlib.aclosing(backend.watch()) as beats:
-            async for changed in beats:
-                state = changed.get(product_id)
-                if state is not None and not state.actions_pending:
-                    return
-
-
-def _may_change() -> None:
+def may_change() -> None:
     """Raise `SettingsError` in a read-only context."""
     from cortex_tui.settings import SettingsError
 
@@ -332,6 +197,7 @@ def _may_change() -> None:
 
 
 async def find(backend: Backend, wanted: str) -> Product:
+    """The product of this id or name. Raises `NotFound`."""
     known = await backend.products()
     for product in known:
         if wanted == str(product.id) or wanted.casefold() == product.name.casefold():
@@ -347,7 +213,8 @@ async def find(backend: Backend, wanted: str) -> Product:
     raise NotFound(f"there is no product {plain(wanted)!r}", f"The known ones: {names}.")
 
 
-def _named(rows: list[Subscription], name: str) -> Subscription:
+def named(rows: list[Subscription], name: str) -> Subscription:
+    """The subscription of this name. Raises `NotFound`."""
     for row in rows:
         if row.name == name:
             return row
@@ -400,7 +267,7 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2))
 
 
-def _print_table(heads: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
+def print_table(heads: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
     cells = [heads, *(tuple(plain(value) for value in row) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:

@@ -5,15 +5,15 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from cortex_tui.models import BrokerConfig, ConfigDraft, TopicsConfig
 from cortex_tui.server import examples
-from tests.brokers import ANONYMOUS, StartMosquitto, users
-from tests.orchestrators import draft
+from tests.brokers import ANONYMOUS, StartMosquitto, publish, users
+from tests.orchestrators import TOPIC, draft
 from tests.processes import CORTEX, prepare, run, serving
 from tests.waiting import wait_until
 from tests.webservers import Answer, Request, StartWeb, documented
@@ -190,3 +190,30 @@ def test_watching_goes_on_while_the_orchestrator_is_away(
         watching.send_signal(signal.SIGINT)
         wait_until(lambda: watching.poll() is not None)
     assert watching.returncode in (FINE, -signal.SIGINT)
+
+
+@pytest.mark.parametrize("where", ["embedded", "remote"])
+def test_events_are_followed(
+    environment: dict[str, str], tmp_path: Path, start_mosquitto: StartMosquitto, where: str
+) -> None:
+    broker = start_mosquitto(*ANONYMOUS)
+    prepare(tmp_path / "cortex.db", draft(broker))
+    subscribed = broker.log.count("Sending SUBACK")
+    with ExitStack() as stack:
+        options: list[str] = []
+        if where == "remote":
+            options = ["--url", stack.enter_context(serving(environment)).url]
+        following = stack.enter_context(
+            subprocess.Popen(
+                [*CORTEX, *options, "events", "tyres", "--follow", "--json"],
+                env=environment, stdout=subprocess.PIPE, text=True,
+            )
+        )  # fmt: skip
+        assert following.stdout is not None
+        wait_until(lambda: broker.log.count("Sending SUBACK") > subscribed)
+        for number in (1, 2):
+            publish(broker, TOPIC, json.dumps({"event": "paid", "number": number}))
+        lines = [json.loads(following.stdout.readline()) for _ in range(2)]
+        assert [json.loads(each["payload"])["number"] for each in lines] == [1, 2]
+        following.send_signal(signal.SIGINT)
+        assert following.wait(timeout=20) == FINE

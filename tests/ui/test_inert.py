@@ -1,5 +1,6 @@
 """Whatever comes from outside is shown, and obeyed by nothing."""
 
+import json
 import unicodedata
 
 import pytest
@@ -14,9 +15,11 @@ from cortex_tui.demo.broker import Broker
 from cortex_tui.models import Action, ConnectionState, ProductDraft, SubscriptionDraft
 from cortex_tui.widgets.inert import Ascii, Inert, to_ascii
 from cortex_tui.widgets.text import MAX_SHOWN, UNSHOWN, plain
-from tests.orchestrators import configured, draft, reaches
+from tests.brokers import publish
+from tests.orchestrators import TOPIC, configured, connected, draft, reaches
 from tests.ui.conftest import Orchestrator
 from tests.ui.driving import NARROW, WIDE, Person, before
+from tests.waiting import until
 
 OBEYED = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 """Unicode categories a terminal may obey: controls, formats, half pairs, separators."""
@@ -121,6 +124,68 @@ async def test_no_screen_is_broken_by_what_is_stored(
         inert(person, width=width)
         person.app.notify(text, title=text, severity="error")
         await person.pilot.pause()
+        inert(person, width=width)
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE])
+@pytest.mark.parametrize("text", NASTY[:6])
+async def test_no_screen_is_broken_by_what_arrives(
+    embedded: Orchestrator, broker: Broker, text: str, size: tuple[int, int]
+) -> None:
+    action = Action.model_validate({"type": text, "params": {text: text}, "condition": "true"})
+    every = SubscriptionDraft(name="every", topic=TOPIC, event="*", actions=(action,))
+    product = await connected(embedded.inside, draft(broker), every)
+    publish(broker, TOPIC, text.encode("utf-8", "replace"))
+    publish(broker, TOPIC, json.dumps({"event": text, text: [text]}, ensure_ascii=False))
+
+    async def arrived() -> bool:
+        return len(await embedded.inside.jobs(product.id)) == 1
+
+    await until(arrived)
+    width = size[0]
+    async with before(embedded.open, size=size) as person:
+        await person.sees("▸", "Tyres")
+        await person.press("enter")
+        await person.sees("Clean session")
+        await person.press("4")
+        await person.sees("2 shown")
+        inert(person, width=width)
+        await person.press("enter")  # an event
+        await person.sees("Took it")
+        inert(person, width=width)
+        await person.press("p")
+        await person.sees("Publish an event")
+        inert(person, width=width)
+        await person.press("escape", "t")  # whom to try
+        await person.sees("▸ every")
+        inert(person, width=width)
+        await person.press("enter")
+        await person.sees("Dry run of every")
+        await person.sees("Takes it")
+        inert(person, width=width)
+        await person.press("c")
+        await person.sees("an event")
+        inert(person, width=width)
+        await person.press("escape", "e")
+        await person.sees("An event to try")
+        inert(person, width=width)
+        await person.press("escape", "escape", "escape", "end")
+        await person.sees("▸", "✗ unreadable")
+        inert(person, width=width)
+        await person.press("enter")
+        await person.sees("It cannot be read, and sets nothing off")
+        inert(person, width=width)
+        await person.press("escape", "5")
+        await person.sees("▸ ✗ dead")
+        inert(person, width=width)
+        await person.press("enter")  # an action
+        await person.sees("given up")
+        inert(person, width=width)
+        await person.press("escape", "x")
+        await person.sees("Discard this action?")
+        inert(person, width=width)
+        await person.press("n", "3")
+        await person.sees("1 dead letters")
         inert(person, width=width)
 
 

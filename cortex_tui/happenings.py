@@ -1,0 +1,203 @@
+"""The commands for scripts about events and actions."""
+
+import asyncio
+import contextlib
+import json
+from datetime import UTC, datetime
+
+import click
+
+from cortex_tui.backend import Backend, NotFound, Unreachable
+from cortex_tui.events import Event, JobChoice, JobState
+from cortex_tui.models import Product
+from cortex_tui.scripting import (
+    SETTLE,
+    command,
+    find,
+    json_option,
+    may_change,
+    named,
+    print_json,
+    print_table,
+)
+from cortex_tui.widgets.text import clock, plain
+
+COLUMN = 80
+"""Characters of a payload or a reason that a table shows."""
+MOST = 500
+"""Rows that are asked for at once."""
+
+
+def register(group: click.Group) -> None:
+    """Add the commands to `group`."""
+    for function in (events, actions):
+        command(group)(function)
+
+
+_limit = click.option(
+    "--limit", type=click.IntRange(1, MOST), default=100, show_default=True, help="At most so many."
+)
+
+
+@click.argument("product")
+@click.option("--follow", is_flag=True, help="The newest last, then a line for every new one.")
+@_limit
+@json_option
+async def events(
+    backend: Backend, product: str, *, follow: bool, limit: int, as_json: bool
+) -> None:
+    """List the newest events of PRODUCT (id or name), newest first.
+
+    \b
+    Examples:
+      cortex events tyres --json --limit 1 | jq -r '.[].payload'
+      cortex events tyres --follow --json | jq -c 'select(.problem)'
+    """
+    found = await find(backend, product)
+    if follow:
+        await _follow(backend, found, limit, as_json)
+        return
+    rows = await backend.events(found.id, limit=limit)
+    if as_json:
+        print_json([row.model_dump(mode="json") for row in rows])
+        return
+    now = datetime.now(UTC)
+    print_table(
+        ("ID", "AT", "NAME", "TOPIC", "PAYLOAD"),
+        [
+            (
+                row.id,
+                clock(row.at, now),
+                row.name or "-",
+                row.topic,
+                plain(row.problem or row.payload, COLUMN),
+            )
+            for row in rows
+        ],
+    )
+
+
+async def _follow(backend: Backend, product: Product, limit: int, as_json: bool) -> None:
+    """Print events as they come, the oldest first; an orchestrator that is away is waited for."""
+    last, told = 0, None
+    async with contextlib.aclosing(backend.watch()) as beats:
+        async for changed in beats:
+            problem = backend.problem.text if backend.problem else None
+            if problem != told:
+                told = problem
+                click.echo(problem or "The orchestrator answers again.", err=True)
+            if product.id not in changed or problem:
+                continue
+            if changed[product.id] is None:
+                raise NotFound(f"the product {plain(product.name)!r} was deleted")
+            try:
+                rows = await backend.events(product.id, after=last, limit=MOST if last else limit)
+            except Unreachable:
+                continue  # the next beat tells
+            if rows and last and (passed := rows[-1].id - last - 1):
+                click.echo(f"{passed:,} events came too fast", err=True)
+            for row in reversed(rows):
+                click.echo(json.dumps(row.model_dump(mode="json")) if as_json else _line(row))
+            last = rows[0].id if rows else last
+
+
+def _line(event: Event) -> str:
+    at = clock(event.at, datetime.now(UTC))
+    what = event.problem or event.payload
+    return "  ".join(map(plain, (at, event.name or "-", event.topic, plain(what, COLUMN))))
+
+
+@click.argument("product")
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice([each.value for each in JobState]),
+    multiple=True,
+    help="Only those in this state; may be given more than once.",
+)
+@click.option("--retry", is_flag=True, help="Attempt the chosen dead letters anew.")
+@click.option("--discard", is_flag=True, help="Delete the chosen that are dead or wait.")
+@click.option("--id", "job_id", type=click.IntRange(1, 2**63 - 1), help="Choose this one.")
+@click.option("--subscription", metavar="NAME", help="Choose those of this subscription.")
+@click.option("--all", "every", is_flag=True, help="Choose all of the product.")
+@_limit
+@json_option
+async def actions(
+    backend: Backend,
+    product: str,
+    *,
+    states: tuple[str, ...],
+    retry: bool,
+    discard: bool,
+    job_id: int | None,
+    subscription: str | None,
+    every: bool,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """List the newest actions of PRODUCT (id or name), retry dead letters, or discard some.
+
+    \b
+    Examples:
+      cortex actions tyres --state dead
+      cortex actions tyres --retry --id 17
+      cortex actions tyres --discard --subscription payment_marked_as_pending
+    """
+    if retry or discard:
+        may_change()
+        if retry and discard:
+            raise click.UsageError("--retry and --discard: give one of them")
+        if sum((job_id is not None, subscription is not None, every)) != 1:
+            raise click.UsageError("say which: one of --id, --subscription and --all")
+    found = await find(backend, product)
+    known = await backend.subscriptions(found.id)
+    subscription_id = None if subscription is None else named(known, subscription).id
+    if retry or discard:
+        choice = JobChoice(job_id=job_id, subscription_id=subscription_id)
+        change = backend.retry_jobs if retry else backend.discard_jobs
+        count = await change(found.id, choice)
+        if retry:
+            await _attempted(backend, found.id)
+        if as_json:
+            print_json({"count": count})
+        else:
+            click.echo(f"{count:,} {'retried' if retry else 'discarded'}")
+        return
+    rows = await backend.jobs(
+        found.id,
+        states=[JobState(each) for each in states] or tuple(JobState),
+        subscription_id=subscription_id,
+        before=None if job_id is None else job_id + 1,
+        limit=limit if job_id is None else 1,
+    )
+    rows = [row for row in rows if job_id in (None, row.id)]
+    if as_json:
+        print_json([row.model_dump(mode="json") for row in rows])
+        return
+    now, names = datetime.now(UTC), {each.id: each.name for each in known}
+    print_table(
+        ("ID", "AT", "STATE", "TYPE", "SUBSCRIPTION", "ATTEMPTS", "LAST FAILURE"),
+        [
+            (
+                row.id,
+                clock(row.created_at, now),
+                row.state.value,
+                plain(row.action.type, COLUMN),
+                names.get(row.subscription_id, row.subscription_id),
+                row.attempts,
+                plain(row.failures[-1].reason, COLUMN) if row.failures else "-",
+            )
+            for row in rows
+        ],
+    )
+
+
+async def _attempted(backend: Backend, product_id: int) -> None:
+    """Wait until no action waits any more, or `SETTLE` seconds: an embedded orchestrator delivers
+    only as long as it is open."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(SETTLE), contextlib.aclosing(backend.watch()) as beats:
+            async for changed in beats:
+                state = changed.get(product_id)
+                if state is not None and not state.actions_pending:
+                    return
