@@ -345,7 +345,8 @@ class CortexApp(App[None]):
             self.push_screen(FindDialog("what to copy", copy_entries(texts, self._copy)))
 
     def _copy(self, what: str, text: str) -> None:
-        size = len(text.encode())
+        encoded = text.encode(errors="replace")  # half a surrogate pair is no text
+        text, size = encoded.decode(), len(encoded)
         if size > LARGEST_COPY:
             self.notify(
                 f"The {what} has {size:,} bytes: more than {LARGEST_COPY:,}, which terminals drop.",

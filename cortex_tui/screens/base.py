@@ -180,7 +180,8 @@ class TablePane(Pane):
 class Page(Commanded[None]):
     """A whole screen that follows the states of products while it is in view."""
 
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
+    # The panel beside a product's page leaves room for the line of its tabs.
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (112, "-wide")]  # noqa: RUF012
 
     _in_view: set[int] | None = None
 

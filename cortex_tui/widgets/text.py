@@ -75,13 +75,15 @@ def size(count: int) -> str:
 
 
 def per_second(rate: float) -> str:
-    """`0/s`, `0.3/s`, `12/s`, `12k/s`: at most six characters."""
+    """`0/s`, `0.3/s`, `12/s`, `7.2k/s`, `12k/s`: at most six characters."""
     if rate <= 0:
         return "0/s"
     if rate < 9.95:
         return f"{max(rate, 0.1):.1f}/s"
-    if rate < 9_999.5:
+    if rate < 999.5:
         return f"{rate:.0f}/s"
+    if rate < 9_950:
+        return f"{rate / 1_000:.1f}k/s"
     return f"{rate / 1000:.0f}k/s"
 
 

@@ -1,7 +1,11 @@
 """Whatever comes from outside is shown, and obeyed by nothing."""
 
+import asyncio
 import json
 import unicodedata
+from collections.abc import AsyncGenerator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -11,8 +15,20 @@ from rich.segment import Segment
 from textual.color import Color
 from textual.events import Paste
 
+from cortex_tui.backend import Backend
 from cortex_tui.demo.broker import Broker
-from cortex_tui.models import Action, ConnectionState, ProductDraft, SubscriptionDraft
+from cortex_tui.local.backend import LocalBackend
+from cortex_tui.models import (
+    Action,
+    ConnectionState,
+    ConnectionStatus,
+    Product,
+    ProductDraft,
+    ProductState,
+    RefusedFilter,
+    SubscriptionDraft,
+)
+from cortex_tui.settings import Target
 from cortex_tui.widgets.inert import Ascii, Inert, to_ascii
 from cortex_tui.widgets.text import MAX_SHOWN, UNSHOWN, plain
 from tests.brokers import publish
@@ -104,7 +120,14 @@ async def test_no_screen_is_broken_by_what_is_stored(
         await person.press("escape", "x")  # a question
         await person.sees("Delete product")
         inert(person, width=width)
-        await person.press("n", "ctrl+p")  # found by typing
+        await person.press("n", "y")  # what can be copied
+        await person.sees("everything")
+        inert(person, width=width)
+        await person.press("escape", "colon")  # said
+        await person.type("prod ")
+        await person.sees("not configured")
+        inert(person, width=width)
+        await person.press("escape", "ctrl+p")  # found by typing
         inert(person, width=width)
         await person.type("tyres")
         await person.press("enter")
@@ -187,6 +210,73 @@ async def test_no_screen_is_broken_by_what_arrives(
         await person.press("n", "3")
         await person.sees("1 dead letters")
         inert(person, width=width)
+
+
+@pytest.mark.parametrize("text", NASTY[:6])
+async def test_a_history_is_not_broken_by_who_made_it(
+    embedded: Orchestrator, broker: Broker, text: str
+) -> None:
+    product = await configured(embedded.inside, draft(broker))
+    await embedded.inside.save_config(product.id, draft(broker, client_id="[/x]"), by=text)
+    async with before(embedded.open) as person:
+        await person.sees("▸", "Tyres")
+        await person.press("enter")
+        await person.sees("Clean session")
+        await person.press("h")
+        await person.sees("▸ 2 now", "client_id")
+        inert(person, width=80)
+        await person.press("down")
+        await person.sees("client_id  [/x] → none")
+        inert(person, width=80)
+
+
+class Hostile(LocalBackend):
+    """An orchestrator whose connections fail for reasons that would be obeyed."""
+
+    text = ""
+
+    async def watch(self) -> AsyncGenerator[Mapping[int, ProductState | None]]:
+        status = ConnectionStatus(
+            product_id=1,
+            updated_at=datetime.now(UTC),
+            state=ConnectionState.RETRYING,
+            connection_error=self.text,
+            hint=self.text,
+            client_id=self.text,
+            last_disconnected_at=datetime.now(UTC),
+            last_disconnect_reason=self.text,
+            refused_filters=(RefusedFilter(filter=self.text, reason=self.text),),
+            requires_restart=True,
+            waiting_changes=(self.text,),
+            paused=self.text,
+        )
+        product = Product(id=1, name=f"Tyres {self.text}", description=self.text)
+        yield {1: ProductState(product=product, broker=self.text, status=status)}
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("size", [NARROW, (170, 40)])
+@pytest.mark.parametrize("text", NASTY, ids=range(len(NASTY)))
+async def test_no_screen_is_broken_by_what_a_status_says(
+    tmp_path: Path, text: str, size: tuple[int, int]
+) -> None:
+    async def open_it(_: Target) -> Backend:
+        backend = await Hostile.open(tmp_path / "cortex.db")
+        backend.text = text  # type: ignore[attr-defined]
+        await backend.create_product(ProductDraft(name="Tyres"))
+        return backend
+
+    async with before(open_it, size=size) as person:
+        await person.sees("▸ ↻ retrying", "Tyres")
+        inert(person, width=size[0])
+        await person.press("y")
+        await person.sees("everything")
+        inert(person, width=size[0])
+        await person.press("enter")
+        await person.sees_no("everything")
+        await person.press("enter")
+        await person.sees("Clean session")
+        inert(person, width=size[0])
 
 
 async def test_pasted_controls_do_not_reach_the_terminal(embedded: Orchestrator) -> None:

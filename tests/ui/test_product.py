@@ -394,7 +394,7 @@ async def test_the_status_moves_beside_the_page_where_there_is_room(
         await enter(person)
         strip = person.line("● connected")
         assert strip.startswith("  ●")
-        await person.pilot.resize_terminal(100, 30)
+        await person.pilot.resize_terminal(112, 30)
         await person.sees("1 Broker", "● connected")
         await person.sees("Port", "Messages")
 
