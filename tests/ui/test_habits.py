@@ -120,6 +120,24 @@ async def test_one_context_alone_cannot_be_left(embedded: Orchestrator) -> None:
         await person.sees("There is no other context")
 
 
+async def test_every_theme_can_be_worn(embedded: Orchestrator) -> None:
+    await make(embedded, "Tyres")
+    async with before(embedded.open) as person:
+        await person.sees("▸", "Tyres")
+        assert len(person.app.available_themes) > 10
+        for theme in person.app.available_themes:
+            person.app.theme = theme
+            await person.pilot.pause()
+            marked, other = (_look(person, text) for text in ("Tyres", "NAME"))
+            assert marked != other, theme
+
+
+def _look(person: Person, text: str) -> object:
+    """The style in which the first line with `text` is drawn there."""
+    strip = next(s for s in person.app.screen._compositor.render_strips() if text in s.text)
+    return next(segment.style for segment in strip if text in segment.text)
+
+
 # -- copying ----------------------------------------------------------------------------------
 
 
