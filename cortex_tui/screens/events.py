@@ -144,6 +144,7 @@ class EventsPane(TablePane):
         passed = 0 if first else fresh[-1].id - self._newest - 1
         at_top = table.selected is None or table.selected is table.shown[0]
         if passed > 0:
+            self._next_read += READ_INTERVAL  # nobody reads so fast: spare the terminal's line
             self._missed, self._complete = self._missed + passed, False
             self.listing.replace(fresh)
         else:

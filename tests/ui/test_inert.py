@@ -299,9 +299,15 @@ async def test_another_locale_than_utf_8_is_drawn_in_ascii(
     async with before(embedded.open) as person:
         await person.sees("* connected", "Tyres")
         await person.sees("o not configured", "?n?code ????")
-        for keys in ("e", "escape enter", "enter", "escape f6 f6 n", "f1"):
+        for keys in (
+            *("e", "escape enter", "enter", "escape f6 f6 n", "f1"),
+            *("escape escape 4", "space", "5"),
+        ):
             await person.press(*keys.split())
             assert person.screen.isascii(), person.screen
+        await person.sees("(*) all")
+        await person.press("4")
+        await person.sees("| paused")
 
 
 def test_the_filters_are_cheap_for_what_needs_no_change() -> None:
