@@ -141,7 +141,8 @@ class ProductsScreen(Page):
         groups = [
             (LOOKS[words[0]], name, sum(counts[word] for word in words)) for name, words in GROUPS
         ]
-        for these in (every, groups):
+        actions = "action" if failed == 1 else "actions"
+        for these, gap in ((every, "   "), (groups, "  ")):
             parts = [
                 said(f"{look.glyph} {number(count)} {word}", look.style)
                 for look, word, count in these
@@ -149,8 +150,8 @@ class ProductsScreen(Page):
             ]
             if failed:
                 wrong = sum(1 for look, _, count in these if count and look.style in (BAD, WARN))
-                parts.insert(wrong, said(f"✗ {number(failed)} actions failed", BAD))
-            line = Content("   ").join([head, *parts])
+                parts.insert(wrong, said(f"✗ {number(failed)} {actions} failed", BAD))
+            line = Content(gap).join([head, *parts])
             if line.cell_length <= width:
                 break
         return line
