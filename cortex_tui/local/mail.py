@@ -12,14 +12,15 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-from jinja2 import FileSystemLoader, StrictUndefined, TemplateNotFound
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from typing import TYPE_CHECKING, Any
 
 from cortex_tui.delivery_settings import mail_address
 from cortex_tui.local.actions import MAX_RECIPIENTS
+
+if TYPE_CHECKING:
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 MAX_MAIL = 1_048_576
 """Characters in a rendered part."""
@@ -43,8 +44,15 @@ class MailTemplates:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._environment = ImmutableSandboxedEnvironment(
-            loader=FileSystemLoader(folder),
+
+    @cached_property
+    def _environment(self) -> "ImmutableSandboxedEnvironment":
+        # Here, and not above: a start need not wait for what the first e-mail needs.
+        from jinja2 import FileSystemLoader, StrictUndefined
+        from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+        return ImmutableSandboxedEnvironment(
+            loader=FileSystemLoader(self._folder),
             autoescape=lambda name: name is not None and name.endswith(".html"),
             undefined=StrictUndefined,
         )
@@ -63,6 +71,8 @@ class MailTemplates:
         )
 
     def _render(self, file: str, names: dict[str, Any]) -> str:
+        from jinja2 import TemplateNotFound
+
         try:
             rendered = self._environment.get_template(file).render(names)
         except TemplateNotFound as error:
