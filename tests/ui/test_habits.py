@@ -161,7 +161,9 @@ async def test_what_the_cursor_is_on_is_copied(orchestrator: Orchestrator, broke
         await person.press("enter", "3")
         await person.sees("▸ ● on", "audit")
         await person.press("y")
+        await person.sees("topic", TOPIC)
         await person.type("topic")
+        await person.sees("▸ topic", TOPIC)
         await person.press("enter")
         await until(lambda: sent(person) == TOPIC)
 
