@@ -82,7 +82,7 @@ class Commanded(Screen[Result], Generic[Result]):
             return [("selection", marked)] if marked else [("text", field.text)]
         if isinstance(field, Input):
             return [] if field.password else [("value", field.value)]
-        nodes = [node for node in set(self.scopes.values()) if hasattr(node, "copies")]
+        nodes = [node for node in dict.fromkeys(self.scopes.values()) if hasattr(node, "copies")]
         return [pair for node in nodes for pair in node.copies()]
 
     def key_line(self) -> Content:
