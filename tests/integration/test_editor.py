@@ -29,7 +29,7 @@ async def edited(
 ) -> list[object]:
     """The actions after an editor that writes `text` and ends with `code`; once `shows` is seen
     the keys `saves` are pressed."""
-    backend = await LocalBackend.open(folder / "c.db")
+    backend = await LocalBackend.open(folder / "cortex.db")
     product = await backend.create_product(ProductDraft(name="Tyres"))
     await backend.create_subscription(product.id, SubscriptionDraft(name="audit", topic="a/b"))
     await backend.aclose()
@@ -55,7 +55,7 @@ async def edited(
         assert seen.process.returncode == 0
     finally:
         seen.close()
-    backend = await LocalBackend.open(folder / "c.db")
+    backend = await LocalBackend.open(folder / "cortex.db")
     [row] = await backend.subscriptions(product.id)
     await backend.aclose()
     return [action.model_dump() for action in row.actions]
