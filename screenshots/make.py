@@ -14,18 +14,24 @@ from cortex_tui.settings import Context, Target
 
 FOLDER = Path(__file__).parent
 SIZES = {"": (120, 36), "-80x24": (80, 24)}
-SETTLE = 3.0
+SETTLE = 12.0
 """Seconds of events before the first picture."""
 
 STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("products", ()),
+    ("products", ("t", "t")),
     ("broker", ("enter",)),
-    ("topics", ("f6",)),
-    ("subscriptions", ("f6",)),
+    ("topics", ("2",)),
+    ("subscriptions", ("3",)),
     ("subscription", ("enter",)),
+    ("events", ("escape", "4")),
+    ("event", ("enter",)),
+    ("dry-run", ("escape", "space", "slash", *"claim", "enter", "f4", "enter")),
+    ("actions", ("escape", "escape", "escape", "5")),
+    ("action", ("enter",)),
     ("test", ("escape", "1", "f4")),
     ("help", ("escape", "question_mark")),
 )
+"""Each picture, and the keys that lead there from the one before."""
 
 
 async def main() -> None:

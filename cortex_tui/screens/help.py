@@ -11,6 +11,7 @@ from textual.widgets import Static
 from cortex_tui.commands import Scope
 from cortex_tui.screens.base import Commanded, Dialog
 from cortex_tui.widgets.bars import KeyBar
+from cortex_tui.widgets.hanging import Hanging, Line, line
 from cortex_tui.widgets.table import Table
 from cortex_tui.widgets.text import DISABLED, KEY, STRONG
 
@@ -28,8 +29,11 @@ class HelpDialog(Dialog[None]):
         with Vertical(classes="dialog"):
             yield Static(Content.styled("Help", STRONG), classes="dialog-title")
             with VerticalScroll(classes="dialog-body"):
-                yield Static(Content("\n").join(self._lines()))
+                yield Hanging(id="help")
             yield KeyBar(self.key_line)
+
+    def on_mount(self) -> None:
+        self.query_one(Hanging).show(self._lines())
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return parameters != ("app.help",) and super().check_action(action, parameters)
@@ -41,23 +45,26 @@ class HelpDialog(Dialog[None]):
     def do_close(self) -> None:
         self.dismiss()
 
-    def _lines(self) -> list[Content]:
-        page, lines = self._page, []
+    def _lines(self) -> list[Line]:
+        page, lines = self._page, list[Line]()
         keys = page.keys_of_commands()
         for scope in Scope:
             commands = [command for command in page.available() if command.scope is scope]
-            if not commands:
-                continue
-            lines += [Content(), Content.styled(scope.value, STRONG)]
+            if commands:
+                lines += _heading(scope.value)
             for command in commands:
-                shown = keys.get(command.id, "").ljust(KEYS)
+                shown = f"  {keys.get(command.id, '').ljust(KEYS)}"
                 if reason := page.why_not(command):
-                    lines.append(Content.styled(f"  {shown}{command.help}. {reason}", DISABLED))
+                    lines.append(line(shown, f"{command.help}. {reason}", DISABLED))
                 else:
-                    lines.append(Content.assemble(("  " + shown, KEY), command.help))
+                    lines.append((Content.styled(shown, KEY), Content(command.help)))
         if page.query(Table):
-            lines += [Content(), Content.styled("In a table", STRONG)]
+            lines += _heading("In a table")
             for binding in Table.BINDINGS:
-                shown = binding.key.replace(",", " ").ljust(KEYS)
-                lines.append(Content.assemble(("  " + shown, KEY), binding.description))
+                shown = f"  {binding.key.replace(',', ' ').ljust(KEYS)}"
+                lines.append((Content.styled(shown, KEY), Content(binding.description)))
         return lines[1:]
+
+
+def _heading(text: str) -> list[Line]:
+    return [line("", ""), line("", text, STRONG)]
