@@ -1,84 +1,42 @@
 """The newest events of each product, and the keys that tell a redelivered message.
 
-Rows are made for a batch and added within its transaction. The events of a product lie in a ring
-of `RING` places, so that keeping to the limit costs nothing.
+Both are written with the batch they came in, many to a row: a row for each event would cost more
+than all that is done with it.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import chain
-from typing import NamedTuple
+from typing import Any
 
 import orjson
 from sqlite_utils import Database
 
 from cortex_tui.events import Decision, Event, Outcome
-from cortex_tui.local.store import Row, Store
+from cortex_tui.local.store import PAGE_BYTES, Store
 
 RING = 2_000
-"""Events that are kept of a product."""
+"""Events that are kept of a product: the newest."""
 MAX_KEPT = 65_536
 """Bytes of a payload that are kept."""
 MAX_SEEN = 65_535
 """Keys that are kept of a product: a broker has no more messages on their way to one client
 (MQTT 5 §2.2.1)."""
 KEY_BYTES = 16
+EVENTS_A_ROW = 100
+"""So many at most, so that a page is not read out of one huge row."""
 
-_PLACES = 20
-"""Bits of a place that tell the events of a product apart; the rest is the product."""
 _OUTCOMES = tuple(Outcome)
-
-
-class EventRow(NamedTuple):
-    """A row of the table of events."""
-
-    place: int
-    id: int
-    product_id: int
-    at: float
-    topic: str
-    name: str | None
-    qos: int
-    size: int
-    payload: bytes
-    problem: str | None
-    decisions: bytes
-
-
-_REPLACE = f"REPLACE INTO events VALUES ({', '.join('?' * len(EventRow._fields))})"  # noqa: S608
 
 DecisionRow = tuple[int, int] | tuple[int, int, str]
 """A subscription, the position of its outcome in `Outcome`, and an error where there was one."""
+EventRow = tuple[int, float, str, str | None, int, int, str, str | None, list[DecisionRow]]
+"""An event as it is kept: id, time, topic, name, QoS, size, payload, problem, decisions."""
 
 
-def event_row(
-    *,
-    event_id: int,
-    product_id: int,
-    at: float,
-    topic: str,
-    name: str | None,
-    qos: int,
-    size: int,
-    payload: bytes,
-    problem: str | None,
-    decisions: list[DecisionRow],
-) -> EventRow:
-    """The row of an event, its payload cut to what is kept."""
-    return EventRow(
-        product_id << _PLACES | event_id % RING,
-        event_id,
-        product_id,
-        at,
-        topic,
-        name,
-        qos,
-        size,
-        payload if len(payload) <= MAX_KEPT else payload[:MAX_KEPT],
-        problem,
-        orjson.dumps(decisions),
-    )
+def kept_text(payload: bytes) -> str:
+    """A payload as it is kept: cut, and as text."""
+    return payload[:MAX_KEPT].decode(errors="replace")
 
 
 @dataclass
@@ -113,8 +71,18 @@ class History:
 
     def add(self, db: Database, additions: Collection[Addition]) -> None:
         """Write within a transaction of the caller's; call `added` once it is committed."""
-        rows = chain.from_iterable(each.rows for each in additions)
-        db.conn.executemany(_REPLACE, rows)
+        db.conn.executemany(
+            "INSERT INTO events (product_id, upto, data) VALUES (?, ?, ?)",
+            (
+                (each.product_id, rows[-1][0], orjson.dumps(rows))
+                for each in additions
+                for rows in _parts(each.rows)
+            ),
+        )
+        db.conn.executemany(
+            "DELETE FROM events WHERE product_id = ? AND upto <= ?",
+            [(each.product_id, each.event_id - RING) for each in additions],
+        )
         seen = [
             (each.product_id, self._of(each.product_id).seen_upto + len(each.keys), each.keys)
             for each in additions
@@ -149,9 +117,9 @@ class History:
         progress = self._progress.get(product_id)
         if progress is None:
             [row] = self._store.rows(
-                f"""SELECT (SELECT MAX(id) FROM events WHERE {_OF_PRODUCT}) AS event_id,
-                    (SELECT MAX(upto) FROM seen WHERE product_id = ?) AS seen_upto""",  # noqa: S608
-                *_places_of(product_id),
+                """SELECT (SELECT MAX(upto) FROM events WHERE product_id = ?) AS event_id,
+                    (SELECT MAX(upto) FROM seen WHERE product_id = ?) AS seen_upto""",
+                product_id,
                 product_id,
             )
             progress = _Progress(row["event_id"] or 0, row["seen_upto"] or 0)
@@ -164,43 +132,64 @@ class History:
         self, product_id: int, *, after: int = 0, before: int | None = None, limit: int = 100
     ) -> list[Event]:
         """The newest events, newest first; see `Backend.events`. From any thread."""
-        rows = self._store.page(
-            f"""SELECT * FROM events WHERE {_OF_PRODUCT} AND id > ? AND id < COALESCE(?, id + 1)
-            ORDER BY id DESC LIMIT ?""",  # noqa: S608
-            *_places_of(product_id),
-            after,
+        found: list[Event] = []
+        size = 0
+        for row in self._rows(product_id, after, before):
+            if len(found) == limit or size > PAGE_BYTES:
+                break
+            found.append(_event(product_id, row))
+            size += len(found[-1].payload)
+        return found
+
+    def _rows(self, product_id: int, after: int, before: int | None) -> Iterator[EventRow]:
+        """The kept events with ids between, newest first; read as they are asked for."""
+        [ends] = self._store.rows(
+            """SELECT MAX(upto) AS newest, MIN(upto) FILTER (WHERE upto >= ? - 1) AS first
+            FROM events WHERE product_id = ?""",
             before,
-            limit,
+            product_id,
         )
-        return [_event(row) for row in rows]
+        oldest = max(after, (ends["newest"] or 0) - RING)
+        first = ends["first"] or ends["newest"]
+        while first is not None:
+            rows = self._store.rows(
+                """SELECT upto, data FROM events WHERE product_id = ? AND upto > ? AND upto <= ?
+                ORDER BY upto DESC LIMIT 1""",
+                product_id,
+                oldest,
+                first,
+            )
+            if not rows:
+                return
+            first = rows[0]["upto"] - 1
+            for row in reversed(orjson.loads(rows[0]["data"])):
+                if row[0] > oldest and (before is None or row[0] < before):
+                    yield row
 
 
-_OF_PRODUCT = "place >= ? AND place < ?"
+def _parts(rows: list[EventRow]) -> Iterator[list[EventRow]]:
+    return (rows[start : start + EVENTS_A_ROW] for start in range(0, len(rows), EVENTS_A_ROW))
 
 
-def _places_of(product_id: int) -> tuple[int, int]:
-    return product_id << _PLACES, (product_id + 1) << _PLACES
-
-
-def _event(row: Row) -> Event:
-    payload: bytes = row["payload"]
+def _event(product_id: int, row: Any) -> Event:
+    event_id, at, topic, name, qos, size, payload, problem, decisions = row
     return Event(
-        id=row["id"],
-        product_id=row["product_id"],
-        at=datetime.fromtimestamp(row["at"], UTC),
-        topic=row["topic"],
-        name=row["name"],
-        qos=row["qos"],
-        size=row["size"],
-        payload=payload.decode(errors="replace"),
-        truncated=len(payload) < row["size"],
-        problem=row["problem"],
+        id=event_id,
+        product_id=product_id,
+        at=datetime.fromtimestamp(at, UTC),
+        topic=topic,
+        name=name,
+        qos=qos,
+        size=size,
+        payload=payload,
+        truncated=size > MAX_KEPT,
+        problem=problem,
         decisions=tuple(
             Decision(
                 subscription_id=subscription_id,
                 outcome=_OUTCOMES[outcome],
                 error=error[0] if error else None,
             )
-            for subscription_id, outcome, *error in orjson.loads(row["decisions"])
+            for subscription_id, outcome, *error in decisions
         ),
     )

@@ -22,7 +22,7 @@ from cortex_tui.local.history import (
     Addition,
     DecisionRow,
     History,
-    event_row,
+    kept_text,
 )
 from cortex_tui.local.outbox import NewJob, Outbox, new_job
 from cortex_tui.local.paths import EvaluationError
@@ -221,17 +221,16 @@ class _Batch:
                 self._decide(taker, message, event) for taker in router.takers(message.topic, name)
             ]
             addition.rows.append(
-                event_row(
-                    event_id=addition.event_id,
-                    product_id=product_id,
-                    at=at,
-                    topic=message.topic,
-                    name=name,
-                    qos=message.qos,
-                    size=message.size,
-                    payload=message.payload,
-                    problem=problem,
-                    decisions=decisions,
+                (
+                    addition.event_id,
+                    at,
+                    message.topic,
+                    name,
+                    message.qos,
+                    message.size,
+                    kept_text(message.payload),
+                    problem,
+                    decisions,
                 )
             )
         counted.last_at = at

@@ -113,25 +113,15 @@ def client_keys(db: Database) -> None:
 
 @migrations()
 def events(db: Database) -> None:
-    """The newest events of each product, in a ring: the next one overwrites the oldest, so that
-    the table never needs to be pruned. `place` is made of product and event; see `history`.
-
-    `seen` tells redelivered messages: the keys of the latest ones, a batch a row. `upto` counts all
-    keys of the product, those of the row included.
-    """
+    """The newest events of each product and the keys of its latest messages, many to a row; see
+    `history`. `upto` is the id of the last event in a row; for keys, which have none, it counts
+    those of the product, the row's included."""
     db.execute(
         """CREATE TABLE events (
-            place INTEGER PRIMARY KEY,
-            id INTEGER NOT NULL,
             product_id INTEGER NOT NULL,
-            at REAL NOT NULL,
-            topic TEXT NOT NULL,
-            name TEXT,
-            qos INTEGER NOT NULL,
-            size INTEGER NOT NULL,
-            payload BLOB NOT NULL,
-            problem TEXT,
-            decisions BLOB
+            upto INTEGER NOT NULL,
+            data BLOB NOT NULL,
+            UNIQUE (product_id, upto)
         ) STRICT"""
     )
     db.execute(
@@ -144,7 +134,7 @@ def events(db: Database) -> None:
     )
     db.execute(
         """CREATE TRIGGER events_of_a_deleted_product AFTER DELETE ON products BEGIN
-            DELETE FROM events WHERE place >= OLD.id << 20 AND place < (OLD.id + 1) << 20;
+            DELETE FROM events WHERE product_id = OLD.id;
             DELETE FROM seen WHERE product_id = OLD.id;
         END"""
     )

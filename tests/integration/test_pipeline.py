@@ -185,6 +185,7 @@ async def test_only_the_newest_events_are_kept(
     local: LocalBackend, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(history_room, "RING", 3)
+    monkeypatch.setattr(history_room, "EVENTS_A_ROW", 2)
     product = await connected(local, draft(broker), EVERYTHING)
     await subscribed(local, product)
     for number in range(8):
