@@ -1,6 +1,7 @@
 """Which subscriptions take an event: by its topic, then by its name. Pure."""
 
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any, Generic, TypeVar
 
 import orjson
@@ -14,7 +15,10 @@ T = TypeVar("T")
 NAME_KEYS = ("event", "event_name", "eventName", "event_type", "eventType", "type", "name")
 """Where an event's name is looked for in its payload: the first of these that holds a string."""
 EVERY_EVENT = "*"
-TOPICS_REMEMBERED = 4_096
+TOPICS_REMEMBERED, MAX_REMEMBERED = 4_096, 1_024
+"""Topics whose takers are remembered, and the characters one may have for that."""
+FILTERS_REMEMBERED = 64
+"""Sets of filters whose takers are remembered."""
 
 
 class Unreadable(ValueError):
@@ -102,19 +106,32 @@ class Router(Generic[T]):
     look-up does not depend on how many there are."""
 
     def __init__(self, subscriptions: Iterable[tuple[Subscription, T]]) -> None:
-        self._trie: FilterTrie[tuple[str, T]] = FilterTrie(
-            (each.topic, (each.event or each.name, value))
-            for each, value in subscriptions
-            if each.enabled
-        )
+        by_filter: dict[str, list[tuple[str, T]]] = {}
+        for each, value in subscriptions:
+            if each.enabled:
+                by_filter.setdefault(each.topic, []).append((each.event or each.name, value))
+        self._subscriptions = list(by_filter.values())
+        self._trie = FilterTrie(zip(by_filter, range(len(by_filter)), strict=True))
         self._by_topic: dict[str, _Takers[T]] = {}
+        self._by_filters: dict[tuple[int, ...], _Takers[T]] = {}
+        """Topics that the same filters match share what is compiled for them."""
 
     def takers(self, topic: str, name: str | None) -> list[T]:
         """The values of the subscriptions that take an event of this name on this topic; one
         without a name goes to all whose topic matches."""
-        takers = self._by_topic.get(topic)
+        takers = self._by_topic.get(topic) or self._compile(topic)
+        return takers.of(name)
+
+    def _compile(self, topic: str) -> _Takers[T]:
+        filters = tuple(sorted(self._trie.matching(topic)))
+        takers = self._by_filters.get(filters)
         if takers is None:
+            if len(self._by_filters) >= FILTERS_REMEMBERED:
+                self._by_filters.clear()
+            matching = chain.from_iterable(self._subscriptions[each] for each in filters)
+            takers = self._by_filters[filters] = _Takers(matching)
+        if len(topic) <= MAX_REMEMBERED:
             if len(self._by_topic) >= TOPICS_REMEMBERED:
                 self._by_topic.clear()
-            takers = self._by_topic[topic] = _Takers(self._trie.matching(topic))
-        return takers.of(name)
+            self._by_topic[topic] = takers
+        return takers

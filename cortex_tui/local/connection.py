@@ -166,9 +166,11 @@ class Connection:
         self._publishing[sent.mid] = done
         self._flush()
 
-    def interrupt(self, cause: Cause) -> None:
-        """Drop the connection because of trouble on this side; what is unacknowledged comes again
-        with the next one."""
+    def interrupt(self, cause: Cause, stream: Stream | None = None) -> None:
+        """Drop the connection because of trouble on this side, unless it is no longer the one that
+        `stream` belongs to; what is unacknowledged comes again with the next one."""
+        if stream is not None and (self._client is None or self._client.stream is not stream):
+            return
         self._hang_up()
         self._failed(cause)
 
@@ -429,6 +431,9 @@ class Connection:
             stable = (now - self.link.last_connected_at).total_seconds() >= STABLE_AFTER
             self._failures = 0 if stable else self._failures
         self._failures += 1
+        if not self._protocol_proven and self._protocol is not FIRST_PROTOCOL:
+            # Whether the broker knows MQTT 5 was not found out after all: the next attempt asks.
+            self._protocol, self._client = FIRST_PROTOCOL, None
         wrong: dict[str, Any] = {
             "error": cause.headline,
             "hint": cause.advice,

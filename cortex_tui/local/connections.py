@@ -25,6 +25,8 @@ from cortex_tui.topics import broker_filters
 
 CLOSE_TIMEOUT = 1.0
 """Seconds the good-byes to the brokers may take."""
+REMOVE_TIMEOUT = 10.0
+"""Seconds for the batch that is being committed while its product is deleted."""
 
 
 class Connections:
@@ -63,7 +65,7 @@ class Connections:
             stop = partial(connection.stop, ConnectionState.DISABLED, forget_session=True)
             self._network.call(stop)
         self._network.call(partial(self._pipeline.route, product_id, None))
-        self._network.finish(CLOSE_TIMEOUT)
+        self._network.finish(REMOVE_TIMEOUT)
 
     def apply(self, product_id: int) -> None:
         """Run a product's connection as it is stored now: connect anew, or stop."""

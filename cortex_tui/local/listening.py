@@ -70,6 +70,7 @@ class Listening:
 
     def answered(self, mid: int, reasons: Sequence[ReasonCode], wanted: Collection[str]) -> None:
         """A SUBACK came; `wanted` is what is still to be listened to."""
+        granted: set[str] = set()
         for each, reason in zip(self._asked.pop(mid, []), reasons, strict=False):
             if each not in wanted:
                 continue
@@ -77,7 +78,8 @@ class Listening:
                 self.refused += (RefusedFilter(filter=each, reason=str(reason)),)
                 self._at_broker.discard(each)
             else:
-                self.granted |= {each}
+                granted.add(each)
+        self.granted |= granted
 
 
 def _packets(filters: list[str]) -> Iterable[list[str]]:

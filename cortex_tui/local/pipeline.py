@@ -7,11 +7,12 @@ sends again without need is recognised by its key.
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from cortex_tui.diagnosis import Stage
-from cortex_tui.events import Outcome
+from cortex_tui.events import MAX_PAYLOAD, Outcome
 from cortex_tui.local.actions import CompiledAction, idempotency_key
 from cortex_tui.local.causes import Cause
 from cortex_tui.local.connection import Arrivals
@@ -29,6 +30,7 @@ from cortex_tui.local.paths import EvaluationError
 from cortex_tui.local.recent import Recent
 from cortex_tui.local.splitter import Publish
 from cortex_tui.local.store import Store
+from cortex_tui.models import MAX_NAME
 from cortex_tui.routing import Router, Unreadable, decode, event_name
 
 log = logging.getLogger(__name__)
@@ -38,6 +40,8 @@ MAX_BATCH = 5_000
 MAX_HELD = 64 * 1_048_576
 """Bytes of messages that wait in memory while the outbox is full; beyond that their connections
 are dropped, and the broker keeps them."""
+MESSAGE_BYTES = 200
+"""What a message costs in memory beside its payload and topic."""
 ID_KEYS = ("event_id", "eventId", "id")
 """Where an event's own key is looked for in its payload: the first that holds a string or a whole
 number."""
@@ -75,7 +79,9 @@ class Pipeline:
         self._routers: dict[int, Router[Taker]] = {}
         self._waiting: list[Arrivals] = []
         self._messages = 0
-        self._bytes = 0
+        self._held: list[Arrivals] = []
+        """What the outbox had no room for."""
+        self._held_bytes = 0
 
     def route(self, product_id: int, router: Router[Taker] | None) -> None:
         """Use `router` for a product from now on; none takes nothing."""
@@ -93,18 +99,18 @@ class Pipeline:
 
     @property
     def holding(self) -> bool:
-        """Whether messages wait, for room in the outbox or for the end of this round."""
-        return bool(self._waiting)
+        """Whether messages wait for room in the outbox."""
+        return bool(self._held)
 
     def run(self) -> None:
         """Deal with what has arrived, unless too many actions wait already."""
-        if not self._waiting:
-            return
+        waiting, self._waiting, self._messages = self._waiting, [], 0
         if self._outbox.full:
-            self._hold()
+            self._hold(waiting)
             return
-        waiting, self._waiting, self._messages, self._bytes = self._waiting, [], 0, 0
-        self._see_through(waiting, _Batch(self._history, self._store.instance_id))
+        waiting, self._held, self._held_bytes = self._held + waiting, [], 0
+        if waiting:
+            self._see_through(waiting, _Batch(self._history, self._store.instance_id))
 
     def _see_through(self, waiting: list[Arrivals], batch: "_Batch") -> None:
         try:
@@ -115,8 +121,8 @@ class Pipeline:
             self._commit(batch)
         except Exception as error:
             log.exception("%d messages could not be stored", sum(len(a.messages) for a in waiting))
-            for connection in {arrivals.connection for arrivals in waiting}:
-                connection.interrupt(_not_stored(error))
+            for arrivals in waiting:
+                arrivals.connection.interrupt(_not_stored(error), arrivals.stream)
             return
         for arrivals in waiting:
             arrivals.connection.acknowledge(arrivals)
@@ -133,25 +139,24 @@ class Pipeline:
         for subscription_id, counted in batch.subscriptions.items():
             self.recent.add(subscription_id, counted.received, counted.last_at)
 
-    def _hold(self) -> None:
+    def _hold(self, waiting: list[Arrivals]) -> None:
         """Keep what the broker will not send again before it is acknowledged; QoS 0 is dropped, and
         counted."""
         batch = _Batch(self._history, self._store.instance_id)
-        kept: list[Arrivals] = []
-        for arrivals in self._waiting:
+        for arrivals in waiting:
             held = [message for message in arrivals.messages if message.qos]
             batch.drop(arrivals, len(arrivals.messages) - len(held))
             if held:
-                kept.append(Arrivals(arrivals.connection, arrivals.stream, arrivals.at, held))
-        self._waiting = kept
-        self._messages = sum(len(arrivals.messages) for arrivals in kept)
+                self._held.append(replace(arrivals, messages=held))
+                self._held_bytes += sum(
+                    len(each.payload) + len(each.topic) + MESSAGE_BYTES for each in held
+                )
         if batch.products:
             self._see_through([], batch)
-        held_bytes = sum(len(m.payload) for arrivals in kept for m in arrivals.messages)
-        if held_bytes > MAX_HELD:
-            self._waiting, self._messages = [], 0
-            for connection in {arrivals.connection for arrivals in kept}:
-                connection.interrupt(_TOO_MANY)
+        if self._held_bytes > MAX_HELD:
+            dropped, self._held, self._held_bytes = self._held, [], 0
+            for arrivals in dropped:
+                arrivals.connection.interrupt(_TOO_MANY, arrivals.stream)
 
 
 class _Decoded(NamedTuple):
@@ -200,9 +205,8 @@ class _Batch:
                 payload = _decoded(message)
             except Unreadable as error:
                 problem = str(error)
-            own_key = _own_key(payload)
             if message.qos:
-                key = _digest(own_key, message)
+                key = _digest(message)
                 if message.dup and known is None:
                     known = self._history.seen(product_id).union(addition.keys)
                     self._known[product_id] = known
@@ -215,7 +219,7 @@ class _Batch:
             counted.received += 1
             counted.unreadable += problem is not None
             name = event_name(payload)
-            event_key = own_key or f"{self._instance_id}/{addition.event_id}"
+            event_key = _own_key(payload, name) or f"{self._instance_id}/{addition.event_id}"
             event = _Decoded(product_id, addition.event_id, event_key, at, payload, problem)
             decisions = [
                 self._decide(taker, message, event) for taker in router.takers(message.topic, name)
@@ -225,7 +229,7 @@ class _Batch:
                     addition.event_id,
                     at,
                     message.topic,
-                    name,
+                    name and name[:MAX_NAME],
                     message.qos,
                     message.size,
                     kept_text(message.payload),
@@ -285,25 +289,27 @@ class _Batch:
 
 
 def _decoded(message: Publish) -> Any:
+    if message.size > MAX_PAYLOAD:
+        raise Unreadable(f"larger than {MAX_PAYLOAD:,} bytes")
     if message.size > len(message.payload):
-        raise Unreadable(f"larger than {len(message.payload):,} bytes")
+        raise Unreadable("cut off: its properties are too large")
     return decode(message.payload)
 
 
-def _own_key(payload: Any) -> str | None:
-    """The key that an event brings along."""
+def _own_key(payload: Any, name: str | None) -> str | None:
+    """What an event brings along to be told from others. Its name goes with it, since many an `id`
+    is that of the thing which the event is about."""
     if type(payload) is dict:
-        for name in ID_KEYS:
-            value = payload.get(name)
+        for key in ID_KEYS:
+            value = payload.get(key)
             if type(value) is str or type(value) is int:
-                return f"{name}={value}"
+                return f"{name}/{key}={value}"
     return None
 
 
-def _digest(own_key: str | None, message: Publish) -> bytes:
-    """What a redelivered message is recognised by."""
-    if own_key is not None:
-        return blake2b(own_key.encode(errors="surrogatepass"), digest_size=KEY_BYTES).digest()
+def _digest(message: Publish) -> bytes:
+    """What a redelivered message is recognised by: a broker sends the same bytes again. Nothing
+    less would do, since another event may have the same id."""
     whole = blake2b(message.topic.encode(), digest_size=KEY_BYTES)
     whole.update(b"\0")
     whole.update(message.payload)

@@ -27,6 +27,7 @@ class Processing:
     """Composes the rooms that an event passes through."""
 
     _delivery: Delivery
+    _on_room: Callable[[], None]
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class Processing:
         self._folder = templates
         self._templates = MailTemplates(templates)
         self._on_change = on_change
+        self._was_full = False
         self.outbox = Outbox(store)
         self.history = History(store)
         self.pipeline = Pipeline(store, self.outbox, self.history, on_committed=self._committed)
@@ -50,15 +52,23 @@ class Processing:
     def start(self, *, publish: Publish, on_room: Callable[[], None]) -> None:
         """Deliver from now on. `publish` goes through a product's connection; `on_room` is told,
         time and again, that held messages may go on."""
+        self._on_room = on_room
         self._delivery = Delivery(
             self.outbox,
             self._settings,
             templates=self._folder,
             publish=publish,
             on_settled=self._on_change,
-            on_pruned=on_room,
+            on_pruned=self._pruned,
         )
         self._delivery.start()
+
+    def _pruned(self) -> None:
+        if self._was_full is not self.outbox.full:
+            self._was_full = self.outbox.full
+            for product in self._store.products():
+                self._on_change(product.id)  # why it pauses, or that it goes on
+        self._on_room()
 
     def close(self) -> None:
         """Stop delivering; blocks until that is so."""

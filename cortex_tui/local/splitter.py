@@ -12,6 +12,8 @@ MAX_HEAD = 131_072
 """Bytes of topic and properties that a PUBLISH may have."""
 MAX_OTHER = 1_048_576
 """Bytes that any other packet may have."""
+TOPICS_REMEMBERED, MAX_REMEMBERED = 1_024, 1_024
+"""Topics whose text is remembered, and the bytes one may have for that."""
 
 _PUBLISH = 0x30
 _MORE = 0x80
@@ -24,7 +26,8 @@ class Malformed(Exception):
 
 @dataclass(slots=True)
 class Publish:
-    """A message as it came. `payload` is cut where `size` is beyond `MAX_PAYLOAD`."""
+    """A message as it came. `payload` is cut where `size` is beyond `MAX_PAYLOAD`, and empty where
+    properties beyond all measure stand before it."""
 
     topic: str
     payload: bytes
@@ -122,7 +125,7 @@ class Splitter:
                 begin += 1
             begin += properties
         size = end - begin
-        if size < 0 or begin > len(buffer):
+        if size < 0:
             raise Malformed("a PUBLISH whose parts are longer than itself")
         topic = self._topics.get(raw)
         if topic is None:
@@ -143,9 +146,10 @@ class Splitter:
             raise Malformed("a PUBLISH with a topic that is not UTF-8") from None
         if not topic:
             raise Malformed("a PUBLISH without a topic")
-        if len(self._topics) >= 1_024:
-            self._topics.clear()
-        self._topics[raw] = topic
+        if len(raw) <= MAX_REMEMBERED:
+            if len(self._topics) >= TOPICS_REMEMBERED:
+                self._topics.clear()
+            self._topics[raw] = topic
         return topic
 
 

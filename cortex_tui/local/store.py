@@ -359,14 +359,19 @@ class Store:
                 try:
                     yield self._writer
                 except sqlite3.IntegrityError as error:
-                    self._writer.conn.execute("ROLLBACK")
+                    self._roll_back()
                     raise Conflict(taken, "Choose another name.") from error
                 except BaseException:
-                    self._writer.conn.execute("ROLLBACK")
+                    self._roll_back()
                     raise
                 self._writer.conn.execute("COMMIT")
             finally:
                 self._version += 1
+
+    def _roll_back(self) -> None:
+        # Where the disk is full SQLite has done so already.
+        if self._writer.conn.in_transaction:
+            self._writer.conn.execute("ROLLBACK")
 
     def rows(self, sql: str, *arguments: object) -> list[Row]:
         """What a query finds, over the reader's connection."""

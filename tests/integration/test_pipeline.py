@@ -16,10 +16,19 @@ from cortex_tui.local import history as history_room
 from cortex_tui.local import outbox as outbox_room
 from cortex_tui.local.backend import LocalBackend
 from cortex_tui.local.connection import Arrivals, Connection
-from cortex_tui.models import Action, Product, SubscriptionDraft, SubscriptionStats, TopicsConfig
+from cortex_tui.local.pipeline import _TOO_MANY
+from cortex_tui.models import (
+    Action,
+    ConnectionState,
+    Product,
+    ProductChange,
+    SubscriptionDraft,
+    SubscriptionStats,
+    TopicsConfig,
+)
 from tests.brokers import ANONYMOUS, StartMosquitto, publish, tls
 from tests.certificates import Authority
-from tests.orchestrators import TOPIC, connected, draft, received
+from tests.orchestrators import TOPIC, connected, draft, reaches, received
 from tests.waiting import until
 
 RECORD = Action(type="record", params={"id": "{{event.id}}"})
@@ -212,11 +221,36 @@ async def test_a_commit_that_fails_loses_nothing(
             raise OSError(28, "No space left on device")
         add(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(history, "add", fails_twice)
     publish(broker, TOPIC, event(1))
     await received(local, product.id, 1)
+    monkeypatch.setattr(history, "add", fails_twice)
+    # Sent again, with the id of an event that was committed: another event all the same.
+    publish(broker, TOPIC, event(1, status="cancelled"))
+    await received(local, product.id, 2)
     assert failures == [2]
-    assert [each.id for each in await local.events(product.id)] == [1]
+    assert [each.id for each in await local.events(product.id)] == [2, 1]
+
+
+async def test_a_name_without_end_is_kept_cut(local: LocalBackend, broker: Broker) -> None:
+    product = await connected(local, draft(broker), EVERYTHING)
+    await subscribed(local, product)
+    publish(broker, TOPIC, json.dumps({"event": "x" * 100_000}))
+    await received(local, product.id, 1)
+    [kept] = await local.events(product.id)
+    assert kept.name == "x" * 200
+
+
+async def test_a_product_that_is_switched_off_stays_off_whatever_waits(
+    swamped: tuple[LocalBackend, Mosquitto, Product],
+) -> None:
+    backend, broker, product = swamped
+    publish(broker, TOPIC, event(10), qos=1)
+    await until(lambda: backend._processing.pipeline.holding)
+    await backend.update_product(product.id, ProductChange(enabled=False))
+    await reaches(backend, product.id, ConnectionState.DISABLED)
+    [held] = backend._processing.pipeline._held
+    held.connection.interrupt(_TOO_MANY, held.stream)
+    assert (await backend.status(product.id)).state is ConnectionState.DISABLED
 
 
 @pytest.fixture

@@ -188,6 +188,19 @@ def test_broken_properties() -> None:
         split([b"\x30\x08\x00\x01t\xff\xff\xff\xff\xff"], v5=True)
 
 
+def test_properties_beyond_all_measure_leave_the_next_message_alone() -> None:
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    for _ in range(20):
+        properties.UserProperty = ("key", "x" * 65_000)
+    data = Sender(v5=True).publish_packet("big", b"1", properties=properties)
+    data += packet("next", b"2", 1, False, v5=True)
+    found, _ = split((data[at : at + 100_000] for at in range(0, len(data), 100_000)), v5=True)
+    assert [(m.topic, m.payload, m.size, m.packet_id) for m in found] == [
+        ("big", b"", 1, b"\x00\x07"),
+        ("next", b"2", 1, b"\x00\x07"),
+    ]
+
+
 def test_many_topics_are_not_all_remembered() -> None:
     splitter = Splitter(v5=False)
     sender = Sender(v5=False)

@@ -302,3 +302,11 @@ def test_an_overview_is_at_hand_until_something_is_written(store: Store) -> None
     with pytest.raises(NotFound):
         store.overview(product.id)
     assert store.overview_at_hand(product.id) is None
+
+
+def test_a_full_disk_is_called_one(store: Store) -> None:
+    [pages] = store._writer.conn.execute("PRAGMA page_count").fetchone()
+    store._writer.conn.execute(f"PRAGMA max_page_count = {pages + 2}")
+    with pytest.raises(sqlite3.OperationalError, match="full"), store.writing() as db:
+        db.conn.execute("INSERT INTO settings VALUES ('big', ?)", ("x" * 100_000,))
+    assert store.create_product(ProductDraft(name="Tyres")).name == "Tyres"
