@@ -38,7 +38,7 @@ run: $(VENV)/.installed
 	@$(BIN)/cortex $(ARGS)
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n $(or $(WORKERS),4) $(ARGS)
+	$(BIN)/python -m pytest -n $(or $(WORKERS),6) $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check

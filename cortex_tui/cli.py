@@ -18,7 +18,7 @@ from cortex_tui import __version__, daemon, diagnosing, happenings, scripting
 if TYPE_CHECKING:
     from cortex_tui.app import CortexApp, OpenBackend
     from cortex_tui.backend import Backend
-    from cortex_tui.settings import Context, Settings, Target
+    from cortex_tui.settings import Context, Remembered, Settings, Target
 
 NOT_CONNECTED, USAGE, UNREACHABLE, UNFORESEEN = 1, 2, 3, 70
 """Exit codes; 0 is fine."""
@@ -88,6 +88,18 @@ class Session:
             return target
         context = target.context.model_copy(update={"read_only": True})
         return dataclasses.replace(target, context=context)
+
+    async def open_existing(self) -> "Backend":
+        """Open what was asked for, for a command that only looks or switches: a database that is
+        named has to be there."""
+        from cortex_tui.settings import SettingsError
+
+        db = self.target.context.db
+        if db is not None and not db.expanduser().exists():
+            raise SettingsError(
+                f"there is no database {db}", f"Check the path; `cortex --db {db}` makes a new one."
+            )
+        return await self.open()
 
     async def open(self, target: "Target | None" = None) -> "Backend":
         """Open `target`, or the one that was asked for."""
@@ -179,7 +191,7 @@ def demo(session: Session, rate: float) -> None:
 async def _demo(session: Session, rate: float) -> None:
     from cortex_tui import demo
     from cortex_tui.local.backend import LocalBackend
-    from cortex_tui.settings import Context, Target
+    from cortex_tui.settings import Context, Remembered, Target
 
     try:
         async with demo.running(LocalBackend.open, rate=rate) as running:
@@ -189,7 +201,8 @@ async def _demo(session: Session, rate: float) -> None:
 
             context = Context(read_only=session.target.context.read_only)
             target = Target(f"demo on {running.broker_name}", context)
-            await _show(_app(session, already_open, target), session)
+            nothing = Remembered(None)  # and nothing is left behind
+            await _show(_app(session, already_open, target, nothing), session)
     except demo.BrokerFailed as error:
         fail(str(error))
 
@@ -256,7 +269,9 @@ async def _serve(
 
 
 async def _run_app(session: Session) -> None:
-    app = _app(session, session.open, session.target, session.others)
+    from cortex_tui.settings import Remembered
+
+    app = _app(session, session.open, session.target, Remembered.default(), session.others)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, app.exit)
@@ -271,11 +286,14 @@ async def _show(app: "CortexApp", session: Session) -> None:
 
 
 def _app(
-    session: Session, open_backend: "OpenBackend", target: "Target", others: Sequence["Target"] = ()
+    session: Session,
+    open_backend: "OpenBackend",
+    target: "Target",
+    remembered: "Remembered",
+    others: Sequence["Target"] = (),
 ) -> "CortexApp":
     from cortex_tui.app import CortexApp
     from cortex_tui.keymap import keymap
-    from cortex_tui.settings import Remembered
 
     _log_to_file()
     return CortexApp(
@@ -284,7 +302,7 @@ def _app(
         others=others,
         theme=session.theme,
         keymap=keymap(session.settings.keys),
-        remembered=Remembered.default(),
+        remembered=remembered,
         test_limit=session.settings.test_seconds,
     )
 

@@ -1,6 +1,7 @@
 """The command `cortex test`: the connection test of a product, or of any broker by its URL."""
 
 import os
+import re
 import sys
 from collections.abc import AsyncIterator
 from functools import partial
@@ -34,6 +35,7 @@ SCHEMES = {"mqtt": (1883, False), "mqtts": (8883, True)}
 
 Test = tuple[str, ConnectionTestResult]
 """What was tested, and how that went."""
+_ADDRESS = re.compile(r"[^\s/]+:[0-9]+")
 
 
 @click.command(
@@ -102,7 +104,11 @@ def exit_code(result: ConnectionTestResult) -> int:
 async def _run(session: Any, target: str | None, options: dict[str, Any]) -> list[Test]:
     if target is not None and "://" in target:
         return [await _of_url(target, options)]
-    backend: Backend = await session.open()
+    if target is not None and _ADDRESS.fullmatch(target):
+        raise SettingsError(
+            "the target has no scheme", "Write mqtt://HOST:PORT, or mqtts:// for TLS."
+        )
+    backend: Backend = await session.open_existing()
     try:
         results = [each async for each in _of_products(backend, target, options)]
     finally:

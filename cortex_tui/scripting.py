@@ -43,7 +43,7 @@ def command(group: click.Group) -> Callable[[Callable[..., Awaitable[None]]], cl
         @click.pass_obj
         def run(session: Any, /, **arguments: Any) -> None:
             async def opened() -> None:
-                backend = await session.open()
+                backend = await session.open_existing()
                 try:
                     await function(backend, **arguments)
                 finally:
@@ -115,6 +115,8 @@ async def status(backend: Backend, product: str | None, as_json: bool, watch: bo
     else:
         for state in states:
             _print_status(state, as_json)
+        if not states:
+            click.echo("no products")
     _raise_unless_fine(states)
 
 

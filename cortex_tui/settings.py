@@ -142,8 +142,9 @@ def load(path: Path) -> Settings:
     except ValidationError as error:
         problem = field_problems(error)[0]
         where = ".".join(str(part) for part in problem.loc)
+        what = "unknown key" if problem.kind == "extra_forbidden" else problem.message
         raise SettingsError(
-            f"{path}: {where}: {problem.message}", "See docs/configuration.md for every key."
+            f"{path}: {where}: {what}", "See docs/configuration.md for every key."
         ) from None
 
 

@@ -100,7 +100,7 @@ class ActionDialog(Dialog[None]):
         tries = "1 attempt" if job.attempts == 1 else f"{number(job.attempts)} attempts"
         match job.state:
             case JobState.RECORDED:
-                return "kept and not sent: nothing says where actions of this type go"
+                return _why_recorded(job.action.type)
             case JobState.PENDING if job.due_at:
                 return f"{tries} so far, next {countdown(job.due_at, now)}"
             case JobState.DEAD:
@@ -145,3 +145,13 @@ def retried(count: int) -> str:
 
 def _fact(label: str, value: Content) -> Content:
     return Content.assemble((f"{label:<{LABEL}}", MUTED), value)
+
+
+def _why_recorded(action_type: str) -> str:
+    if action_type == "record":
+        return "kept, which is all that a record does"
+    table = "email" if action_type == "conditional_email" else action_type
+    return (
+        f"kept and not sent: where it goes is not configured. Add [delivery.{table}] to the "
+        "config.toml of the orchestrator; see docs/actions.md"
+    )

@@ -49,7 +49,8 @@ DEAD = View("dead", (JobState.DEAD,), "Nothing was given up.")
 VIEWS = (
     DEAD,
     View("waiting", (JobState.PENDING, JobState.RUNNING), "No action waits for an attempt."),
-    View("done", (JobState.DONE, JobState.RECORDED), "No action is done or recorded yet."),
+    View("done", (JobState.DONE,), "No action is done yet."),
+    View("recorded", (JobState.RECORDED,), "No action was recorded instead of sent."),
     View("all", tuple(JobState), "Actions that events set off show here."),
 )
 

@@ -69,8 +69,10 @@ def test_a_dumb_terminal_is_refused(environment: dict[str, str]) -> None:
     [
         (["--db", "a", "--context", "b"], "both given"),
         (["--context", "nowhere"], "there is no context 'nowhere'"),
-        (["--db", "/proc/nowhere/cortex.db", "products"], "cannot be used as a database"),
-        (["status", "nowhere"], "there is no product 'nowhere'"),
+        (["--db", "/proc/nowhere/cortex.db", "serve"], "cannot be used as a database"),
+        (["--db", "mistyped.db", "status"], "there is no database mistyped.db"),
+        (["--db", "mistyped.db", "test"], "there is no database mistyped.db"),
+        (["test", "localhost:1883"], "Write mqtt://HOST:PORT"),
         (["serve", "--host", "0.0.0.0"], "Without a token"),
         (["serve", "--token-file", "/nowhere"], "--token-file /nowhere cannot be read"),
         (["serve", "--port", "99999"], "--port"),
@@ -83,6 +85,17 @@ def test_bad_input_is_one_clear_message(
     assert finished.returncode in (2, 3)
     assert says in finished.stderr
     assert "Traceback" not in finished.stderr
+    assert not Path("mistyped.db").exists()
+
+
+async def test_a_database_without_products_says_so(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    await (await LocalBackend.open(tmp_path / "cortex.db")).aclose()
+    finished = await asyncio.to_thread(run, environment, "status")
+    assert (finished.returncode, finished.stdout) == (0, "no products\n")
+    finished = await asyncio.to_thread(run, environment, "status", "nowhere")
+    assert (finished.returncode, "there is no product 'nowhere'" in finished.stderr) == (2, True)
 
 
 def test_a_broken_configuration_file_is_named(environment: dict[str, str], tmp_path: Path) -> None:

@@ -82,3 +82,16 @@ def test_keys_that_cannot_be_are_refused_before_anything_is_drawn(
         assert b"\x1b[?1049h" not in seen.output
     finally:
         seen.close()
+
+
+def test_the_demo_remembers_nothing(environment: dict[str, str], tmp_path: Path) -> None:
+    seen = Seen(environment, "demo")
+    try:
+        wait_until(lambda: seen.shows(b"Car tyres"), deadline=60)
+        os.write(seen.ours, b"t")
+        wait_until(lambda: seen.shows(b"latched"), deadline=60)
+        os.write(seen.ours, b"\x03")
+        wait_until(seen.ends)
+    finally:
+        seen.close()
+    assert not list(tmp_path.rglob("remembered.json"))

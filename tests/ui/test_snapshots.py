@@ -134,7 +134,7 @@ SCREENS: dict[str, tuple[Steps | None, dict[str, Any]]] = {
     "events-none": (product("4", row=DRONES), {}),
     "event": (product("4", "enter", sees="event_id"), {}),
     "actions-dead": (product("5", sees="503"), {}),
-    "actions-all": (product("5", "v", "v", "v", sees="recorded"), {}),
+    "actions-all": (product("5", "v", "v", "v", "v", sees="○ recorded"), {}),
     "action": (product("5", "enter", sees="broke off"), {}),
     "dry-run": (product("4", "f4", "enter"), {}),
     "publish": (product("3", "down", "p"), {}),

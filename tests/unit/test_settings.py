@@ -52,7 +52,7 @@ def test_contexts_are_read(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("theme = ", "is not valid TOML"),
-        ("colour = 'red'", "colour: Extra inputs are not permitted"),
+        ("colour = 'red'", "colour: unknown key"),
         ("[contexts.a]\nurl = 'localhost'", "url has no scheme"),
         ("[contexts.a]\nurl = 'http://x'\ndb = 'y'", "db and url are both set"),
         ("[contexts.a]\ntoken = 'hunter2'\ntoken_file = 'y'", "token and token_file are both"),
