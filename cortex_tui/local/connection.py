@@ -148,7 +148,9 @@ class Connection:
         arrivals.stream.send(
             b"".join([_RECEIVED[each.qos] + each.packet_id for each in arrivals.messages])
         )
-        self._flush()
+        arrivals.stream.flush()
+        if arrivals.stream.unsent:
+            self._flush()
 
     def publish(
         self, topic: str, payload: bytes, qos: int, retain: bool, done: OnPublished
