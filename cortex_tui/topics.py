@@ -32,7 +32,7 @@ def broker_filters(topics: TopicsConfig, wanted: Iterable[str]) -> tuple[str, ..
     `$share/{group}/{filter}` when the subscription is shared (API reference, note 5)."""
     distinct = sorted(set(wanted))
     trie: FilterTrie[str] = FilterTrie((each, each) for each in distinct)
-    needed = [each for each in distinct if all(other == each for other in trie.covering(each))]
+    needed = [each for each in distinct if all(other == each for other in trie.matching(each))]
     if topics.use_shared:
         return tuple(f"$share/{topics.shared_group}/{each}" for each in needed)
     return tuple(needed)
@@ -59,13 +59,9 @@ class FilterTrie(Generic[T]):
         node.values.append(value)
 
     def matching(self, topic: str) -> list[T]:
-        """The values whose filter matches the topic name (MQTT 5 §4.7)."""
+        """The values whose filter matches the topic name (MQTT 5 §4.7) or, given a filter, matches
+        every topic which that one does: its own value among them."""
         return list(self._find(topic.split("/"), topic.startswith("$")))
-
-    def covering(self, topic_filter: str) -> list[T]:
-        """The values whose filter matches every topic that `topic_filter` matches, its own value
-        among them."""
-        return self.matching(topic_filter)
 
     def _find(self, levels: list[str], system: bool) -> Iterator[T]:
         # A wildcard in the first level does not match topics that begin with $ (MQTT 5 §4.7.2).

@@ -272,9 +272,6 @@ class ActionsPane(TablePane):
         job = self.listing.table.selected
         return of_action(job) if job else []
 
-    def do_filter(self) -> None:
-        self.listing.open_filter()
-
 
 def _discarding(job: Job, subscription: str) -> Question[JobChoice | None]:
     lines = [

@@ -176,6 +176,10 @@ class TablePane(Pane):
 
     listing: Listing[Any]
 
+    def do_filter(self) -> None:
+        """Let the person type a filter."""
+        self.listing.open_filter()
+
 
 class Page(Commanded[None]):
     """A whole screen that follows the states of products while it is in view."""

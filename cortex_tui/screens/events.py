@@ -290,9 +290,6 @@ class EventsPane(TablePane):
         event = self.listing.table.selected
         return of_event(event) if event else []
 
-    def do_filter(self) -> None:
-        self.listing.open_filter()
-
 
 def _searched(event: Event) -> str:
     outcome = _outcome(event).plain

@@ -271,9 +271,6 @@ class SubscriptionsPane(TablePane):
             self.listing.put([], gone=[row.id])
             self._say()
 
-    def do_filter(self) -> None:
-        self.listing.open_filter()
-
     def do_sort(self) -> None:
         self.listing.table.sort_next()
 
