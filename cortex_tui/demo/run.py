@@ -6,7 +6,6 @@ Everything the demo starts ends with it: on return, on an exception, on cancella
 
 import asyncio
 import signal
-import socket
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Protocol, cast
 from cortex_tui.backend import Backend
 from cortex_tui.delivery_settings import DeliverySettings, HttpSettings
 from cortex_tui.demo.broker import best_broker
+from cortex_tui.demo.desk import claims_desk
 from cortex_tui.demo.products import make_products
 from cortex_tui.demo.simulator import Simulator
 
@@ -55,8 +55,8 @@ async def running(
     seed: int = 1,
 ) -> AsyncIterator[Demo]:
     """A demo over the backend that `open_backend` opens for a database path of its own. Nothing is
-    sent to anybody: e-mails are recorded, and web hooks go to a port of this machine that refuses
-    them, so that there are dead letters to see.
+    sent to anybody: e-mails are recorded, and web hooks go to `claims_desk`, which refuses the
+    first few, so that there are dead letters to see.
 
     `rate` is in events per second on average, 0 for none; `seed` decides which events they are.
     Raises `BrokerFailed` where no broker can be started. A signal that ends it raises `SystemExit`
@@ -69,28 +69,13 @@ async def running(
             # could not be taken back if this were cancelled meanwhile.
             healthy = stack.enter_context(best_broker())
             refusing = stack.enter_context(best_broker(refusing=True))
-            refused = stack.enter_context(_refusing_port())
-            backend = await open_backend(folder / "demo.db", delivery=_delivery(refused))
+            desk = stack.enter_context(claims_desk())
+            delivery = DeliverySettings(webhook=HttpSettings(url=desk), templates=TEMPLATES)
+            backend = await open_backend(folder / "demo.db", delivery=delivery)
             stack.push_async_callback(backend.aclose)
             await make_products(backend, healthy=healthy, refusing=refusing)
             stack.enter_context(Simulator(healthy, rate=rate, seed=seed))
             yield Demo(backend, healthy.name, healthy.host, healthy.port, healthy.sharing)
-
-
-@contextmanager
-def _refusing_port() -> Iterator[int]:
-    """A port of this machine that refuses every connection, and that nobody else can take."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield taken.getsockname()[1]
-
-
-def _delivery(refusing_port: int) -> DeliverySettings:
-    return DeliverySettings(
-        webhook=HttpSettings(url=f"http://127.0.0.1:{refusing_port}/claims"),
-        templates=TEMPLATES,
-        max_attempts=2,
-    )
 
 
 @contextmanager

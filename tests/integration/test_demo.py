@@ -13,8 +13,9 @@ from cortex_tui import demo
 from cortex_tui.backend import Backend, BackendError
 from cortex_tui.delivery_settings import DeliverySettings
 from cortex_tui.demo import broker as brokers
+from cortex_tui.demo.desk import REFUSED_AT_FIRST
 from cortex_tui.demo.run import TEMPLATES, OpenBackend
-from cortex_tui.events import JobState, Outcome
+from cortex_tui.events import JobChoice, JobState, Outcome
 from cortex_tui.local.backend import LocalBackend
 from cortex_tui.models import ConnectionState, ConnectionStatus, Product
 from tests.brokers import require_mosquitto
@@ -106,13 +107,40 @@ async def test_something_becomes_of_its_events(kind: str) -> None:
                 ("activate_policy", JobState.RECORDED),
                 ("record", JobState.RECORDED),
                 ("webhook", JobState.DEAD),
+                ("webhook", JobState.DONE),
             }
 
         await until(every_kind)
-        assert JobState.DONE not in {state for _, state in came_to}  # nothing goes anywhere
+        done = {kind for kind, state in came_to if state is JobState.DONE}
+        assert done == {"webhook"}, "nothing else goes anywhere"
         for subscription in await backend.subscriptions(tyres.id):
             names = [action.template for action in subscription.actions if action.template]
             assert all((TEMPLATES / f"{name}.subject.txt").exists() for name in names)
+
+
+async def test_its_dead_letters_are_few_and_a_retry_helps_them(kind: str) -> None:
+    async with demo.running(LocalBackend.open, rate=200) as running:
+        backend = running.backend
+        [tyres, *_] = await backend.products()
+
+        async def webhooks(state: JobState) -> int:
+            jobs = await backend.jobs(tyres.id, states=[state], limit=500)
+            return sum(job.action.type == "webhook" for job in jobs)
+
+        async def many_are_taken() -> bool:
+            return await webhooks(JobState.DONE) > 10
+
+        async def none_is_dead() -> bool:
+            return await webhooks(JobState.DEAD) == 0
+
+        async def none_waits() -> bool:
+            return await webhooks(JobState.PENDING) == 0
+
+        await until(many_are_taken)
+        assert await webhooks(JobState.DEAD) == REFUSED_AT_FIRST
+        await until(none_waits)
+        assert await backend.retry_jobs(tyres.id, JobChoice()) == REFUSED_AT_FIRST
+        await until(none_is_dead)
 
 
 async def test_nothing_is_left_when_it_ends(kind: str, tmp_path: Path) -> None:
