@@ -386,11 +386,19 @@ class LocalBackend:
     # -- below --------------------------------------------------------------------------------
 
     async def _change(self, product_id: int, change: Callable[[], T]) -> T:
-        """Run one change in a thread, one after another, and tell the watchers."""
-        async with self._changing:
-            result = await asyncio.to_thread(change)
+        """Run one change in a thread, one after another, and tell the watchers. Once it has begun
+        it goes to its end, also where nobody waits for it any more."""
+        await self._changing.acquire()
+        # Nothing is awaited between these lines: whoever has the lock is sure to give it back.
+        running = asyncio.get_running_loop().run_in_executor(None, change)
+        running.add_done_callback(partial(self._changed, product_id))
+        return await asyncio.shield(running)
+
+    def _changed(self, product_id: int, ended: asyncio.Future[T]) -> None:
+        self._changing.release()
         self._changes.mark(product_id)
-        return result
+        if not ended.cancelled():
+            ended.exception()  # seen, also where nobody waits for it
 
     def _check_tls(self, product_id: int, broker: BrokerConfig) -> None:
         """Raise `Invalid` where certificate and key, as they will be stored, cannot be used."""

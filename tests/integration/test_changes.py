@@ -1,0 +1,88 @@
+"""Changes to an embedded orchestrator go one after another, and to their end once begun."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+
+import pytest
+
+from cortex_tui.local.backend import LocalBackend
+from cortex_tui.models import Product, ProductChange, ProductDraft
+from tests.waiting import until
+
+
+class Gate:
+    """Holds every change of a product up within the store, and notes what passes."""
+
+    def __init__(self, local: LocalBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.passed: list[str] = []
+        self.begun = threading.Event()
+        self.opened = threading.Event()
+        update = local._store.update_product
+
+        def held(product_id: int, change: ProductChange) -> Product:
+            self.passed.append(f"{change.name} begins")
+            self.begun.set()
+            self.opened.wait(20)
+            try:
+                return update(product_id, change)
+            finally:
+                self.passed.append(f"{change.name} ends")
+
+        monkeypatch.setattr(local._store, "update_product", held)
+
+
+@pytest.fixture
+async def gate(local: LocalBackend, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gate]:
+    made = Gate(local, monkeypatch)
+    yield made
+    made.opened.set()
+
+
+async def abandoned(local: LocalBackend, gate: Gate, product_id: int, name: str) -> None:
+    """Begin a change, and be gone in the middle of it, as a client that hangs up."""
+    change = local.update_product(product_id, ProductChange(name=name))
+    caller = asyncio.create_task(change)
+    await until(gate.begun.is_set)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+
+
+async def test_the_next_change_waits_for_one_that_nobody_waits_for(
+    local: LocalBackend, gate: Gate
+) -> None:
+    product = await local.create_product(ProductDraft(name="Tyres"))
+    await abandoned(local, gate, product.id, "first")
+    second = asyncio.create_task(local.update_product(product.id, ProductChange(name="second")))
+    for _ in range(10):
+        await asyncio.to_thread(threading.Event().wait, 0.001)
+    gate.opened.set()
+    assert (await second).name == "second"
+    assert gate.passed == ["first begins", "first ends", "second begins", "second ends"]
+
+
+async def test_what_nobody_waited_for_is_told_to_the_watchers(
+    local: LocalBackend, gate: Gate
+) -> None:
+    product = await local.create_product(ProductDraft(name="Tyres"))
+    beats = local.watch()
+    await anext(beats)
+    await abandoned(local, gate, product.id, "Wheels")
+    gate.opened.set()
+    async with asyncio.timeout(20):
+        async for beat in beats:
+            state = beat[product.id]
+            if state is not None and state.product.name == "Wheels":
+                break
+    await beats.aclose()
+
+
+async def test_a_change_that_fails_after_its_caller_has_gone_makes_way(
+    local: LocalBackend, gate: Gate
+) -> None:
+    await local.create_product(ProductDraft(name="Wheels"))
+    product = await local.create_product(ProductDraft(name="Tyres"))
+    await abandoned(local, gate, product.id, "Wheels")
+    gate.opened.set()
+    assert (await local.update_product(product.id, ProductChange(name="Rims"))).name == "Rims"
