@@ -353,7 +353,7 @@ class Connection:
                 self._read(client, client.stream)
             self._flush()
         except Malformed as error:
-            self.interrupt(
+            self._not_understood(
                 Cause(
                     Stage.CONNECT,
                     f"{self._running.broker.address} sent {error}",
@@ -412,6 +412,14 @@ class Connection:
     def _not_connected(self, cause: Cause) -> None:
         """Fail before the broker gave its answer, for a reason that a test may know better."""
         self._failed(self._closer.at(cause) if self._closer else cause)
+
+    def _not_understood(self, cause: Cause) -> None:
+        """Fail for what the other side sent: before its answer a test may find out what it is."""
+        if self.link.state is ConnectionState.CONNECTED:
+            self.interrupt(cause)
+        else:
+            self._hang_up()
+            self._not_connected(cause)
 
     def _explained(self, broker: BrokerConfig, first: Cause, better: Cause) -> None:
         if self._plan is None or self._plan.broker is not broker:

@@ -10,12 +10,15 @@ from typing import Any
 from paho.mqtt.client import Client, time_func
 from paho.mqtt.enums import MQTTErrorCode
 
-from cortex_tui.local.splitter import Publish, Splitter
+from cortex_tui.local.splitter import Malformed, Publish, Splitter
 
 READ_SIZE = 131_072
 """Bytes asked of the socket at once."""
 MAX_READ = 1_048_576
 """Bytes read from one connection before the others have their turn."""
+
+_CONNACK = 0x20
+"""The first byte a broker sends (MQTT 5 §3.2)."""
 
 
 class Stream:
@@ -26,6 +29,7 @@ class Stream:
         self._tls = isinstance(sock, ssl.SSLSocket)
         self._splitter = splitter
         self._unsent = bytearray()
+        self._answered = False
         self._ended = False
 
     # -- for whoever drives the connection ----------------------------------------------------
@@ -33,7 +37,8 @@ class Stream:
     def receive(self) -> list[Publish]:
         """Read what is there, at most about `MAX_READ`, and return the messages in it.
 
-        Raises `Malformed`. The end of the connection, however it ends, is for paho to find.
+        Raises `Malformed`, at the first byte where the other side does not speak MQTT. The end of
+        the connection, however it ends, is for paho to find.
         """
         pieces: list[bytes] = []
         left = MAX_READ
@@ -51,7 +56,13 @@ class Stream:
             self._ended = True
         if pieces and not pieces[-1]:
             self._ended = True
-        return self._splitter.feed(b"".join(pieces)) if pieces else []
+        data = b"".join(pieces)
+        if data and not self._answered:
+            # paho would take it for a packet, and wait for its end.
+            if data[0] != _CONNACK:
+                raise Malformed("something that is not MQTT")
+            self._answered = True
+        return self._splitter.feed(data) if pieces else []
 
     @property
     def for_paho(self) -> bool:

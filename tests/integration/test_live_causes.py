@@ -12,9 +12,12 @@ from tests.certificates import Authority
 from tests.counterparts import (
     Behaviour,
     StartCounterpart,
+    answers,
     closes_after_hearing,
     http_server,
     says,
+    silent,
+    within_tls,
 )
 from tests.orchestrators import configured, reaches
 from tests.waiting import until
@@ -84,16 +87,21 @@ async def test_a_missing_client_certificate(
     )
 
 
+SSH = b"SSH-2.0-OpenSSH_9.2p1\r\n"
+BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
+
+
 @pytest.mark.parametrize(
     ("behaviour", "use_tls", "error"),
     [
-        (http_server(404), False, "is an HTTP server (HTTP/1.1 404 Not Found)"),
+        (says(SSH), False, "is an SSH server"),
+        (answers(BAD_REQUEST), False, "is an HTTP server (HTTP/1.1 400 Bad Request)"),
+        (answers(b"\x00"), False, "answers something that is not MQTT (00)"),
         (http_server(200), True, "is an HTTP server (HTTP/1.1 200 OK)"),
-        (says(b"SSH-2.0-OpenSSH_9.2p1\r\n"), False, "is an SSH server"),
         (closes_after_hearing, False, "closed the connection"),
     ],
 )
-async def test_a_port_that_is_no_broker(
+async def test_a_port_that_is_no_broker_at_its_first_word(
     local: LocalBackend,
     counterpart: StartCounterpart,
     monkeypatch: pytest.MonkeyPatch,
@@ -101,9 +109,40 @@ async def test_a_port_that_is_no_broker(
     use_tls: bool,
     error: str,
 ) -> None:
-    monkeypatch.setattr(connection, "CONNACK_TIMEOUT", 0.2)  # paho takes a banner for a packet
+    monkeypatch.setattr(connection, "CONNACK_TIMEOUT", 1_000.0)
     port = counterpart(behaviour)
     await explains(local, {"port": port, "use_tls": use_tls}, RETRYING, error, "")
+
+
+async def test_a_port_that_is_no_broker_within_tls(
+    local: LocalBackend,
+    counterpart: StartCounterpart,
+    authority: Authority,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "CONNACK_TIMEOUT", 1_000.0)
+    port = counterpart(within_tls(authority.server("shell"), says(SSH)))
+    secured = {"use_tls": True, "ca_cert": authority.cert.read_text(), "verify_cert": False}
+    await explains(local, {"port": port, **secured}, RETRYING, "is an SSH server", "")
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "error"),
+    [
+        (http_server(404), "is an HTTP server (HTTP/1.1 404 Not Found)"),
+        (silent, "accepts connections and says nothing"),
+    ],
+)
+async def test_a_port_that_stays_silent(
+    local: LocalBackend,
+    counterpart: StartCounterpart,
+    monkeypatch: pytest.MonkeyPatch,
+    behaviour: Behaviour,
+    error: str,
+) -> None:
+    """Until it is asked what it speaks; an HTTP server waits for the end of a line."""
+    monkeypatch.setattr(connection, "CONNACK_TIMEOUT", 0.2)
+    await explains(local, {"port": counterpart(behaviour)}, RETRYING, error, "")
 
 
 @pytest.mark.parametrize("use_tls", [True, False])
