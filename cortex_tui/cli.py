@@ -7,8 +7,10 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -172,8 +174,13 @@ def main(
     show_default=True,
     help="Simulated events per second.",
 )
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    help="Serve the HTTP API there too, to this machine only; 0: any port.",
+)
 @click.pass_obj
-def demo(session: Session, rate: float) -> None:
+def demo(session: Session, rate: float, port: int | None) -> None:
     """A throw-away orchestrator: three products, a broker and simulated business events.
 
     One product is healthy, the broker of one refuses its password, one is not configured. Nothing
@@ -183,12 +190,16 @@ def demo(session: Session, rate: float) -> None:
     Examples:
       cortex demo
       cortex demo --rate 200
+      cortex demo --port 8004        and in a second terminal:
+        cortex --url http://127.0.0.1:8004 events "car tyres" --follow
     """
     _need_terminal()
-    daemon.run(_demo(session, rate))
+    if port is not None:
+        _refuse_read_only(session.target.context)
+    daemon.run(_demo(session, rate, port))
 
 
-async def _demo(session: Session, rate: float) -> None:
+async def _demo(session: Session, rate: float, port: int | None) -> None:
     from cortex_tui import demo
     from cortex_tui.local.backend import LocalBackend
     from cortex_tui.settings import Context, Remembered, Target
@@ -202,9 +213,26 @@ async def _demo(session: Session, rate: float) -> None:
             context = Context(read_only=session.target.context.read_only)
             target = Target(f"demo on {running.broker_name}", context)
             nothing = Remembered(None)  # and nothing is left behind
-            await _show(_app(session, already_open, target, nothing), session)
+            async with _served(running.backend, port) as url:
+                if url is not None:
+                    target = dataclasses.replace(target, name=f"{target.name}, {url}")
+                await _show(_app(session, already_open, target, nothing), session)
     except demo.BrokerFailed as error:
         fail(str(error))
+
+
+@asynccontextmanager
+async def _served(backend: "Backend", port: int | None) -> AsyncIterator[str | None]:
+    """Where `backend` is served to this machine; nowhere without a `port`."""
+    from cortex_tui.settings import environment_token
+
+    if port is None:
+        yield None
+        return
+    server = _server()
+    app = server.create_app(backend, token=environment_token())
+    async with server.serving(app, port=port) as url:
+        yield url
 
 
 @main.command()
@@ -232,8 +260,7 @@ def serve(session: Session, /, db: Path | None, **options: Any) -> None:
         context = context.model_copy(update={"db": db, "url": None})
     if context.url is not None:
         fail("a remote orchestrator serves itself", "Choose a database: cortex serve --db PATH.")
-    if context.read_only:
-        fail("the context is read-only, and the HTTP API changes things", "Choose another one.")
+    _refuse_read_only(context)
     daemon.run(_serve(session.settings, context, **options))
 
 
@@ -248,10 +275,7 @@ async def _serve(
     from cortex_tui.opening import open_local
     from cortex_tui.settings import environment_token, read_secret
 
-    try:
-        from cortex_tui import server
-    except ImportError:
-        fail("serving needs more libraries", "Install them: pip install 'cortex-tui[server]'")
+    server = _server()
     token = read_secret(token_file, "--token-file") if token_file else environment_token()
     server.check_binding(host, token)
     backend = await open_local(context, settings)
@@ -266,6 +290,19 @@ async def _serve(
         await server.serve(app, host=host, on_ready=ready, **options)
     finally:
         await backend.aclose()
+
+
+def _refuse_read_only(context: "Context") -> None:
+    if context.read_only:
+        fail("the context is read-only, and the HTTP API changes things", "Choose another one.")
+
+
+def _server() -> ModuleType:
+    try:
+        from cortex_tui import server
+    except ImportError:
+        fail("serving needs more libraries", "Install them: pip install 'cortex-tui[server]'")
+    return server
 
 
 async def _run_app(session: Session) -> None:

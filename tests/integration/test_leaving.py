@@ -2,7 +2,9 @@
 
 import os
 import pty
+import re
 import select
+import socket
 import subprocess
 import sys
 import termios
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import run
 from tests.waiting import wait_until
 
 
@@ -95,3 +98,35 @@ def test_the_demo_remembers_nothing(environment: dict[str, str], tmp_path: Path)
     finally:
         seen.close()
     assert not list(tmp_path.rglob("remembered.json"))
+
+
+def test_a_demo_can_be_asked_from_a_second_terminal(environment: dict[str, str]) -> None:
+    seen = Seen(environment, "demo", "--port", "0")
+    try:
+        wait_until(lambda: seen.shows(b"Travel insurance"))
+        url, *_ = re.findall(r"http://127\.0\.0\.1:[0-9]+", seen.output.decode())
+        asked = run(environment, "--url", url, "products")
+        assert (asked.returncode, "Travel insurance" in asked.stdout) == (0, True)
+        os.write(seen.ours, b"q")
+        wait_until(seen.ends)
+        assert seen.process.returncode == 0
+        assert run(environment, "--url", url, "products").returncode == 3
+    finally:
+        seen.close()
+
+
+def test_a_demo_is_not_served_where_it_cannot_be(environment: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for options, says in (
+            (["demo", "--port", port], b"choose one with --port"),
+            (["--read-only", "demo", "--port", "0"], b"the context is read-only"),
+        ):
+            seen = Seen(environment, *options)
+            try:
+                wait_until(seen.ends)
+                assert seen.process.returncode in (2, 3)
+                assert says in seen.output
+                assert b"\x1b[?1049h" not in seen.output
+            finally:
+                seen.close()
