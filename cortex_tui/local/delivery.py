@@ -29,6 +29,7 @@ from cortex_tui.local.outbox import Claim, Outbox, Verdict
 from cortex_tui.local.retries import Breaker, retry_delay
 from cortex_tui.local.targets import (
     JobRefused,
+    PartlyTaken,
     Publish,
     PublishTarget,
     Target,
@@ -207,6 +208,9 @@ class Delivery:
             else:
                 line.breaker.succeeded()
             return Verdict(claim, JobState.DEAD, str(error), content=claim.content)
+        except PartlyTaken as error:
+            line.breaker.succeeded()
+            return self._failed(replace(claim, content=error.content), str(error), 0.0)
         except TargetFailed as error:
             line.breaker.failed(time.time())
             return self._failed(claim, str(error), error.retry_after)

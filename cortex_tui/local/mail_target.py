@@ -3,7 +3,9 @@
 import asyncio
 import socket
 import ssl
+from collections.abc import Mapping
 from contextlib import suppress
+from email.message import EmailMessage
 
 import aiosmtplib
 import orjson
@@ -15,6 +17,7 @@ from cortex_tui.local.outbox import Claim
 from cortex_tui.local.targets import (
     GOOD_BYE_TIMEOUT,
     JobRefused,
+    PartlyTaken,
     TargetFailed,
     Unsendable,
     broken_off,
@@ -24,6 +27,9 @@ from cortex_tui.local.targets import (
 
 TOO_LARGE = 552
 """What a server that was told the size answers before it is sent the e-mail (RFC 1870 §6)."""
+REMAINING = "remaining"
+"""The field of the content that lists who is still to get the e-mail, once somebody has it and
+somebody else was refused for now."""
 
 
 class EmailTarget:
@@ -49,6 +55,7 @@ class EmailTarget:
                 key=claim.key,
                 created_at=claim.created_at,
             )
+            remaining = content.get(REMAINING)
         except MailError as error:
             raise Unsendable(str(error)) from None
         client = aiosmtplib.SMTP(
@@ -66,7 +73,12 @@ class EmailTarget:
                 # The library would ask for our own name in a thread that quitting waits for.
                 name = await in_daemon_thread("cortex-names", socket.getfqdn)
                 await client.connect(local_hostname=name)
-                refused, _ = await client.send_message(made)
+                refused = await _hand_over(
+                    client,
+                    made,
+                    remaining or [each.addr_spec for each in recipients],
+                    others_have_it=remaining is not None,
+                )
             # It is accepted; whatever comes now must not send it again.
             with suppress(aiosmtplib.SMTPException, OSError):
                 async with asyncio.timeout(GOOD_BYE_TIMEOUT):
@@ -75,12 +87,39 @@ class EmailTarget:
             raise _failure(error) from None
         finally:
             client.close()
-        if refused:
-            return f"refused for {', '.join(sorted(refused))}"
-        return None
+        later = [each for each, code in refused.items() if not _for_good(code)]
+        if later:
+            rest = orjson.dumps({**content, REMAINING: later})
+            raise PartlyTaken(_whom(refused), rest)
+        return _whom(refused) or None
 
     async def aclose(self) -> None:
         """Nothing is kept open."""
+
+
+async def _hand_over(
+    client: aiosmtplib.SMTP, made: EmailMessage, asked: list[str], *, others_have_it: bool
+) -> dict[str, int]:
+    """Send to those `asked`; returns who of them was refused, with the code. Raises where nobody
+    has it then."""
+    try:
+        refused, _ = await client.send_message(made, recipients=asked)
+    except aiosmtplib.SMTPRecipientsRefused as error:
+        codes = {each.recipient: each.code for each in error.recipients}
+        if others_have_it:
+            return codes
+        if len({_for_good(code) for code in codes.values()}) > 1:
+            raise TargetFailed(_whom(codes)) from None
+        raise
+    return {address: answer.code for address, answer in refused.items()}
+
+
+def _whom(refused: Mapping[str, int]) -> str:
+    """Who was refused, in words."""
+    gone = sorted(each for each, code in refused.items() if _for_good(code))
+    later = sorted(refused.keys() - gone)
+    parts = (("refused for", gone), ("refused for now for", later))
+    return ", ".join(f"{verb} {', '.join(whom)}" for verb, whom in parts if whom)
 
 
 def _failure(error: Exception) -> Exception:
@@ -104,5 +143,10 @@ def _failure(error: Exception) -> Exception:
 
 
 def _refusal(code: int, what: str) -> Exception:
-    """A refusal by SMTP, for good or for now (RFC 5321 §4.2.1)."""
-    return (JobRefused if 500 <= code < 600 else TargetFailed)(f"answered {code} to {what}")
+    """A refusal by SMTP, for good or for now."""
+    return (JobRefused if _for_good(code) else TargetFailed)(f"answered {code} to {what}")
+
+
+def _for_good(code: int) -> bool:
+    """Whether asking again would change nothing (RFC 5321 §4.2.1)."""
+    return 500 <= code < 600

@@ -35,6 +35,15 @@ class TargetFailed(Exception):
         self.retry_after = retry_after
 
 
+class PartlyTaken(TargetFailed):
+    """The target is there, is done with a part of the job, and wants the rest later; `content` is
+    that of the job from now on."""
+
+    def __init__(self, reason: str, content: bytes) -> None:
+        super().__init__(reason)
+        self.content = content
+
+
 class JobRefused(Exception):
     """The target is there and will never take this job."""
 

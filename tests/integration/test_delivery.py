@@ -460,6 +460,129 @@ async def test_a_mail_that_some_get_is_done_and_says_who_did_not(
     assert office.mails[0].recipients == ("ann@example.com",)
 
 
+@pytest.mark.usefixtures("fast")
+async def test_a_mail_goes_again_to_those_alone_who_were_refused_for_now(
+    begin: Begin, post_office: StartPostOffice
+) -> None:
+    """Nobody gets it twice, and who is refused for good is told and asked no more."""
+    office = await post_office()
+    asked: list[str] = []
+
+    def answer(address: str) -> str:
+        asked.append(address)
+        if address.startswith("carl"):
+            return "550 no"
+        return "451 later" if address.startswith("bob") and asked.count(address) < 3 else "250 ok"
+
+    office.answer_recipient = answer
+    recipients = ["{{customer.email}}", "Bob <bob@example.com>", "carl@example.com"]
+    scene = await begin({**EMAIL, "recipients": recipients}, email=mail_to(office))
+
+    scene.happens()
+
+    job = await scene.job(JobState.DONE)
+    assert [each.recipients for each in office.mails] == [
+        ("ann@example.com",),
+        ("bob@example.com",),
+    ]
+    assert {each.message["To"] for each in office.mails} == {
+        "ann@example.com, Bob <bob@example.com>, carl@example.com"
+    }
+    assert {each.message["Message-ID"] for each in office.mails} == {f"<{job.key}@example.com>"}
+    assert asked == [
+        "ann@example.com", "bob@example.com", "carl@example.com", "bob@example.com",
+        "bob@example.com",
+    ]  # fmt: skip
+    assert job.attempts == 3
+    assert [each.reason for each in job.failures] == [
+        "refused for carl@example.com, refused for now for bob@example.com",
+        "refused for now for bob@example.com",
+    ]
+    assert job.content is not None
+    assert job.content["recipients"] == ["ann@example.com", *recipients[1:]]
+
+
+@pytest.mark.usefixtures("fast")
+async def test_a_mail_that_some_never_get_is_dead_and_retried_for_them_alone(
+    begin: Begin, post_office: StartPostOffice
+) -> None:
+    office = await post_office()
+    office.answer_recipient = lambda each: "452 full" if each.startswith("bob") else "250 Taken"
+    recipients = ["{{customer.email}}", "bob@example.com"]
+    scene = await begin({**EMAIL, "recipients": recipients}, email=mail_to(office), max_attempts=2)
+
+    scene.happens()
+
+    dead = await scene.job(JobState.DEAD)
+    assert [each.reason for each in dead.failures] == [
+        "refused for now for bob@example.com",
+        "refused for now for bob@example.com",
+    ]
+    office.answer_recipient = lambda _: "250 Taken"
+    await scene.backend.retry_jobs(scene.product.id, JobChoice(job_id=dead.id))
+    await scene.job(JobState.DONE)
+    assert [each.recipients for each in office.mails] == [
+        ("ann@example.com",),
+        ("bob@example.com",),
+    ]
+
+
+@pytest.mark.usefixtures("fast")
+async def test_a_mail_that_some_get_and_others_never_is_done_in_the_end(
+    begin: Begin, post_office: StartPostOffice
+) -> None:
+    office = await post_office()
+    to_bob = ["451 later", "550 no"]
+    office.answer_recipient = lambda each: to_bob.pop(0) if each.startswith("bob") else "250 Taken"
+    recipients = ["{{customer.email}}", "bob@example.com"]
+    scene = await begin({**EMAIL, "recipients": recipients}, email=mail_to(office))
+
+    scene.happens()
+
+    job = await scene.job(JobState.DONE)
+    assert [each.reason for each in job.failures] == [
+        "refused for now for bob@example.com",
+        "refused for bob@example.com",
+    ]
+    assert [each.recipients for each in office.mails] == [("ann@example.com",)]
+
+
+@pytest.mark.usefixtures("fast")
+async def test_a_mail_that_nobody_gets_for_now_is_tried_again(
+    begin: Begin, post_office: StartPostOffice
+) -> None:
+    office = await post_office()
+    to_ann = ["451 later", "250 Taken"]
+    office.answer_recipient = lambda each: "550 no" if each.startswith("bob") else to_ann.pop(0)
+    recipients = ["{{customer.email}}", "bob@example.com"]
+    scene = await begin({**EMAIL, "recipients": recipients}, email=mail_to(office))
+
+    scene.happens()
+
+    job = await scene.job(JobState.DONE)
+    assert [each.reason for each in job.failures] == [
+        "refused for bob@example.com, refused for now for ann@example.com",
+        "refused for bob@example.com",
+    ]
+
+
+async def test_a_server_that_takes_mails_in_part_is_no_dead_target(
+    begin: Begin, post_office: StartPostOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "FAILURES_TO_OPEN", 1)
+    office = await post_office()
+    office.answer_recipient = lambda each: "451 later" if each.startswith("bob") else "250 Taken"
+    scene = await begin(
+        {**EMAIL, "recipients": ["{{customer.email}}", "{{second}}"]}, email=mail_to(office)
+    )
+
+    scene.happens(event_id=1, second="bob@example.com")
+    await until(lambda: failed_once(scene))
+    scene.happens(event_id=2, second="dora@example.com")
+
+    await scene.have(1, JobState.DONE)
+
+
 # -- targets that stall, break off, are wrong, or are not there -------------------------------
 
 
