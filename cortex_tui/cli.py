@@ -20,6 +20,7 @@ from cortex_tui import __version__, daemon, diagnosing, happenings, scripting
 if TYPE_CHECKING:
     from cortex_tui.app import CortexApp, OpenBackend
     from cortex_tui.backend import Backend
+    from cortex_tui.session import Session
     from cortex_tui.settings import Context, Remembered, Settings, Target
 
 NOT_CONNECTED, USAGE, UNREACHABLE, UNFORESEEN = 1, 2, 3, 70
@@ -67,50 +68,6 @@ def _fail_unforeseen() -> NoReturn:
     )
 
 
-class Session:
-    """What the options before the command name; shared by every command."""
-
-    def __init__(
-        self,
-        settings: "Settings",
-        target: "Target",
-        *,
-        read_only: bool,
-        theme: str | None,
-        mouse: bool,
-    ) -> None:
-        self.settings = settings
-        self.mouse = mouse
-        self.target = self._restricted(target, read_only)
-        self.others = [self._restricted(each, read_only) for each in settings.targets]
-        self.theme = theme
-
-    def _restricted(self, target: "Target", read_only: bool) -> "Target":
-        if not read_only:
-            return target
-        context = target.context.model_copy(update={"read_only": True})
-        return dataclasses.replace(target, context=context)
-
-    async def open_existing(self) -> "Backend":
-        """Open what was asked for, for a command that only looks or switches: a database that is
-        named has to be there."""
-        from cortex_tui.settings import SettingsError
-
-        db = self.target.context.db
-        if db is not None and not db.expanduser().exists():
-            raise SettingsError(
-                f"there is no database {db}", f"Check the path; `cortex --db {db}` makes a new one."
-            )
-        return await self.open()
-
-    async def open(self, target: "Target | None" = None) -> "Backend":
-        """Open `target`, or the one that was asked for."""
-        from cortex_tui.opening import open_backend
-        from cortex_tui.settings import Remembered
-
-        return await open_backend(target or self.target, self.settings, Remembered.default())
-
-
 @click.group(
     cls=_Cortex,
     invoke_without_command=True,
@@ -150,16 +107,16 @@ def main(
 
     Without a command: the application, in this terminal.
     """
-    from cortex_tui import opening, settings
+    from cortex_tui.session import Session
 
-    loaded = settings.load(settings.config_file())
-    target = opening.choose(loaded, db=db, url=url, context=context_name)
     ctx.obj = Session(
-        loaded,
-        target,
+        db=db,
+        url=url,
+        context=context_name,
         read_only=read_only,
-        theme=theme or loaded.theme,
-        mouse=loaded.mouse and not no_mouse,
+        theme=theme,
+        mouse=not no_mouse,
+        screens=ctx.invoked_subcommand in (None, demo.name),
     )
     if ctx.invoked_subcommand is None:
         _need_terminal()
@@ -180,7 +137,7 @@ def main(
     help="Serve the HTTP API there too, to this machine only; 0: any port.",
 )
 @click.pass_obj
-def demo(session: Session, rate: float, port: int | None) -> None:
+def demo(session: "Session", rate: float, port: int | None) -> None:
     """A throw-away orchestrator: three products, a broker and simulated business events.
 
     One product is healthy, the broker of one refuses its password, one is not configured. Nothing
@@ -199,7 +156,7 @@ def demo(session: Session, rate: float, port: int | None) -> None:
     daemon.run(_demo(session, rate, port))
 
 
-async def _demo(session: Session, rate: float, port: int | None) -> None:
+async def _demo(session: "Session", rate: float, port: int | None) -> None:
     from cortex_tui import demo
     from cortex_tui.local.backend import LocalBackend
     from cortex_tui.settings import Context, Remembered, Target
@@ -246,7 +203,7 @@ async def _served(backend: "Backend", port: int | None) -> AsyncIterator[str | N
 @click.option("--tls-key", type=click.Path(path_type=Path), help="PEM file with its private key.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text")
 @click.pass_obj
-def serve(session: Session, /, db: Path | None, **options: Any) -> None:
+def serve(session: "Session", /, db: Path | None, **options: Any) -> None:
     """Be an orchestrator for others: the HTTP API over the embedded one, without screens.
 
     \b
@@ -305,7 +262,7 @@ def _server() -> ModuleType:
     return server
 
 
-async def _run_app(session: Session) -> None:
+async def _run_app(session: "Session") -> None:
     from cortex_tui.settings import Remembered
 
     app = _app(session, session.open, session.target, Remembered.default(), session.others)
@@ -315,7 +272,7 @@ async def _run_app(session: Session) -> None:
     await _show(app, session)
 
 
-async def _show(app: "CortexApp", session: Session) -> None:
+async def _show(app: "CortexApp", session: "Session") -> None:
     await app.run_async(mouse=session.mouse)
     gc.freeze()  # nothing needs collecting any more: the process ends 0.15 s sooner
     if app.return_code:
@@ -323,7 +280,7 @@ async def _show(app: "CortexApp", session: Session) -> None:
 
 
 def _app(
-    session: Session,
+    session: "Session",
     open_backend: "OpenBackend",
     target: "Target",
     remembered: "Remembered",

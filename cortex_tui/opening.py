@@ -41,7 +41,7 @@ def choose(
     for given in (flags, environment):
         if name := _only_one(given):
             return _target(settings, name, given[name])
-    return _target(settings, "--context", settings.default_context)
+    return _target(settings, f"{config_file()}: default_context", settings.default_context)
 
 
 async def open_backend(target: Target, settings: Settings, remembered: Remembered) -> Backend:
@@ -97,4 +97,4 @@ def _target(settings: Settings, how: str, value: object) -> Target:
                 raise SettingsError(f"{how} has no scheme", "Start it with http:// or https://.")
             return Target(text, Context(url=text))
         case _:
-            return Target(text, settings.context(text))
+            return Target(text, settings.context(text, how))

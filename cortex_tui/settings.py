@@ -8,10 +8,12 @@ import json
 import os
 import tempfile
 import tomllib
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from platformdirs import PlatformDirs
 from pydantic import Field, SecretStr, ValidationError, model_validator
@@ -21,6 +23,8 @@ from cortex_tui.delivery_settings import DeliverySettings, Section
 
 LOCAL = "local"
 """The context of the embedded orchestrator."""
+PREFERENCES = frozenset({"theme", "mouse", "keys"})
+"""The keys of `config.toml` that only the screens use."""
 Colour = Literal["red", "orange", "yellow", "green", "cyan", "blue", "magenta", "white"]
 
 
@@ -96,14 +100,14 @@ class Settings(Section):
         contexts = {LOCAL: Context(), **self.contexts}
         return [Target(name, context) for name, context in contexts.items()]
 
-    def context(self, name: str) -> Context:
-        """Raises `SettingsError` where there is none of that name."""
+    def context(self, name: str, noun: str) -> Context:
+        """Raises `SettingsError`, which calls the name `noun`, where there is none of that name."""
         if name in self.contexts:
             return self.contexts[name]
         if name == LOCAL:
             return Context()
         known = ", ".join([LOCAL, *self.contexts])
-        raise SettingsError(f"there is no context {name!r}", f"The known ones: {known}.")
+        raise SettingsError(f"{noun}: there is no context {name!r}", f"The known ones: {known}.")
 
 
 def _dirs() -> PlatformDirs:
@@ -127,25 +131,62 @@ def log_file() -> Path:
     return Path(_dirs().user_state_dir) / "cortex.log"
 
 
-def load(path: Path) -> Settings:
-    """The settings in `path`; the defaults where there is no such file. Raises `SettingsError`."""
+def load(path: Path, *, without: Collection[str] = ()) -> Settings:
+    """The settings in `path`, as if those keys `without` were not there; the defaults where there
+    is no such file. Raises `SettingsError`."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return Settings()
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read: {error}", "Check the file.") from None
+        raise SettingsError(f"{path} cannot be read: {_reason(error)}", "Check the file.") from None
     try:
-        return Settings.model_validate(tomllib.loads(text))
+        values = tomllib.loads(text)
+        return Settings.model_validate({k: v for k, v in values.items() if k not in without})
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not valid TOML: {error}", "Mend that line.") from None
     except ValidationError as error:
         problem = field_problems(error)[0]
-        where = ".".join(str(part) for part in problem.loc)
-        what = "unknown key" if problem.kind == "extra_forbidden" else problem.message
-        raise SettingsError(
-            f"{path}: {where}: {what}", "See docs/configuration.md for every key."
-        ) from None
+        where = ".".join(str(part) for part in problem.loc if part != "[key]")
+        what = _WORDS.get(problem.kind) or problem.message.replace("Input should", "it has to")
+        close = get_close_matches(str(problem.loc[-1]), _known_beside(problem.loc), 1)
+        if problem.kind == "extra_forbidden" and close:
+            hint = f"Did you mean {close[0]}?"
+        else:
+            hint = "See docs/configuration.md for every key."
+        raise SettingsError(f"{path}: {where}: {what}", hint) from None
+
+
+_WORDS = {
+    "extra_forbidden": "unknown key",
+    "missing": "it is missing",
+    "string_type": "it has to be text, in quotes",
+    "path_type": "it has to be a path, in quotes",
+    "bool_type": "it has to be true or false",
+    "bool_parsing": "it has to be true or false",
+    "int_parsing": "it has to be a whole number",
+    "int_from_float": "it has to be a whole number",
+    "int_type": "it has to be a whole number",
+    "float_parsing": "it has to be a number",
+    "float_type": "it has to be a number",
+    "dict_type": "it has to be a table",
+    "model_type": "it has to be a table",
+    "tuple_type": "it has to be a list, in brackets",
+    "string_pattern_mismatch": "a name is 1 to 40 letters, digits, dots, '-' or '_'",
+}
+"""By pydantic's kind of error, where its own words are not those of TOML."""
+
+
+def _known_beside(loc: tuple[str | int, ...]) -> list[str]:
+    """The keys that there are in the table where `loc` is."""
+    table: type[Section] = Settings
+    for part in loc[:-1]:
+        if field := table.model_fields.get(str(part)):
+            kinds = (field.annotation, *get_args(field.annotation))
+            table = next(
+                (k for k in kinds if isinstance(k, type) and issubclass(k, Section)), table
+            )
+    return list(table.model_fields)
 
 
 def read_secret(path: Path, noun: str) -> SecretStr:
@@ -153,11 +194,16 @@ def read_secret(path: Path, noun: str) -> SecretStr:
     try:
         secret = path.expanduser().read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise SettingsError(f"{noun} {path} cannot be read: {reason}", "Check the path.") from None
+        raise SettingsError(
+            f"{noun} {path} cannot be read: {_reason(error)}", "Check the path."
+        ) from None
     if not secret:
         raise SettingsError(f"{noun} {path} is empty", "Write the secret into it, on one line.")
     return SecretStr(secret)
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return f"{error.strerror}" if isinstance(error, OSError) else "it is no text in UTF-8"
 
 
 def environment_token() -> SecretStr | None:

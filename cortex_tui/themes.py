@@ -1,7 +1,11 @@
 """The two themes of the house. Screens name meanings (`$success`, `$foreground-muted`, …), never
 colours, so that every Textual theme fits too."""
 
-from textual.theme import Theme
+from difflib import get_close_matches
+
+from textual.theme import BUILTIN_THEMES, Theme
+
+from cortex_tui.settings import SettingsError
 
 DARK = Theme(
     name="cortex-dark",
@@ -76,3 +80,13 @@ LIGHT = Theme(
         "scrollbar-corner-color": "#fbfbf9",
     },
 )
+
+
+def checked(name: str, noun: str) -> str:
+    """`name`, where there is such a theme. Raises `SettingsError`, which calls it `noun`."""
+    known = sorted({DARK.name, LIGHT.name, *BUILTIN_THEMES})
+    if name in known:
+        return name
+    close = get_close_matches(name, known, 1)
+    hint = f"Did you mean {close[0]}?" if close else f"The known ones: {', '.join(known)}."
+    raise SettingsError(f"{noun}: there is no theme {name!r}", hint)

@@ -67,8 +67,8 @@ def test_a_dumb_terminal_is_refused(environment: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--db", "a", "--context", "b"], "both given"),
-        (["--context", "nowhere"], "there is no context 'nowhere'"),
+        (["--db", "a", "--context", "b", "products"], "both given"),
+        (["--context", "nowhere", "products"], "--context: there is no context 'nowhere'"),
         (["--db", "/proc/nowhere/cortex.db", "serve"], "cannot be used as a database"),
         (["--db", "mistyped.db", "status"], "there is no database mistyped.db"),
         (["--db", "mistyped.db", "test"], "there is no database mistyped.db"),
@@ -98,11 +98,65 @@ async def test_a_database_without_products_says_so(
     assert (finished.returncode, "there is no product 'nowhere'" in finished.stderr) == (2, True)
 
 
-def test_a_broken_configuration_file_is_named(environment: dict[str, str], tmp_path: Path) -> None:
-    (tmp_path / "config.toml").write_text("theme = ")
-    finished = run({**environment, "CORTEX_CONFIG": str(tmp_path / "config.toml")}, "products")
-    assert finished.returncode == 2
-    assert "config.toml is not valid TOML" in finished.stderr
+@pytest.fixture
+def config(environment: dict[str, str], tmp_path: Path) -> Path:
+    """The `config.toml` of `environment`, in which no orchestrator is named otherwise."""
+    path = tmp_path / "config.toml"
+    environment["CORTEX_CONFIG"] = str(path)
+    del environment["CORTEX_DB"]
+    environment["XDG_DATA_HOME"] = str(tmp_path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("theme = ", "config.toml is not valid TOML"),
+        ("durabilty = 'full'", "config.toml: durabilty: unknown key Did you mean durability?"),
+        ("[delivry]", "config.toml: delivry: unknown key Did you mean delivery?"),
+        ("[contexts.bench]\nurll = 'x'", "contexts.bench.urll: unknown key Did you mean url?"),
+        ("default_context = 'bensh'", "config.toml: default_context: there is no context 'bensh'"),
+        ("default_context = 1", "config.toml: default_context: "),
+    ],
+)
+def test_a_mistake_in_the_configuration_file_ends_a_script(
+    environment: dict[str, str], config: Path, text: str, says: str
+) -> None:
+    config.write_text(text)
+    finished = run(environment, "products")
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert says in " ".join(finished.stderr.split())
+    assert run(environment, "products", "--help").returncode == 0, "help is there all the same"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("theme = 'nrod'", "config.toml: theme: there is no theme 'nrod'. Did you mean nord?"),
+        ("theme = 7", "config.toml: theme: "),
+        ("mouse = 'perhaps'", "config.toml: mouse: "),
+        ("[keys]\n'products.new' = 'ctrl+m'", "config.toml: keys.products.new: terminals send"),
+        ("keys = 'x'", "config.toml: keys: "),
+        ("[keys]\n'products.nwe' = 'x'", "no command 'products.nwe'. Did you mean products.new?"),
+    ],
+)
+def test_a_mistake_in_what_only_screens_use_is_told_and_not_in_the_way(
+    environment: dict[str, str], config: Path, text: str, says: str
+) -> None:
+    config.write_text(text)
+    finished = run(environment, "products")
+    assert (finished.returncode, finished.stdout.split()[0]) == (0, "ID")
+    (line,) = finished.stderr.splitlines()
+    assert line.startswith("cortex: ")
+    assert says in line
+
+
+def test_a_default_that_is_not_asked_for_is_in_nobodys_way(
+    environment: dict[str, str], config: Path
+) -> None:
+    config.write_text("default_context = 'bensh'")
+    assert run(environment, "--context", "local", "products").returncode == 0
+    assert run(environment, "test", "mqtt://localhost:1").returncode == 11
 
 
 def test_events_and_actions(

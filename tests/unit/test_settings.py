@@ -42,7 +42,7 @@ def test_contexts_are_read(tmp_path: Path) -> None:
             """,
         )
     )
-    prod = loaded.context("prod")
+    prod = loaded.context("prod", "--context")
     assert (prod.read_only, prod.colour) == (True, "red")
     assert "hunter2" not in repr(loaded)
     assert opening.choose(loaded).name == "prod"
@@ -72,7 +72,7 @@ def test_what_is_wrong_is_named_and_no_value_is_quoted(
 
 def test_an_unknown_context_names_the_known_ones() -> None:
     with pytest.raises(SettingsError, match="no context 'prod'") as error:
-        Settings(contexts={"bench": Context()}).context("prod")
+        Settings(contexts={"bench": Context()}).context("prod", "--context")
     assert "local, bench" in error.value.hint
 
 
