@@ -7,6 +7,7 @@ subscription exactly once. Methods block, and may be called from any thread but 
 
 import json
 import logging
+import threading
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -24,7 +25,8 @@ from cortex_tui.models import STORED, wire_time
 log = logging.getLogger(__name__)
 
 MAX_PENDING, MAX_PENDING_BYTES = 100_000, 1_024 * 1_048_576
-"""Jobs that may wait; then no more events are taken, and the brokers keep them."""
+"""Jobs that may wait, and bytes of their events; then no more events are taken, and the brokers
+keep them. The last event that is taken, and dead letters that are retried, may go beyond it."""
 MAX_KEPT, MAX_KEPT_BYTES = 10_000, 64 * 1_048_576
 """Finished jobs that are kept; the oldest go first."""
 MAX_DEAD, MAX_DEAD_BYTES = 10_000, 256 * 1_048_576
@@ -139,20 +141,62 @@ class Unfinished:
     """By subscription."""
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Some jobs that wait."""
+
+    jobs: int = 0
+    size: int = 0
+    """Bytes of their events."""
+
+    def plus(self, jobs: int, size: int) -> "Load":
+        return Load(self.jobs + jobs, self.size + size)
+
+    def minus(self, other: "Load") -> "Load":
+        return Load(self.jobs - other.jobs, self.size - other.size)
+
+
 class Outbox:
     """The jobs of one orchestrator."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.full = False
-        """Whether as many jobs wait as may; as of the last `prune`."""
         self._changed = True
         """Whether there may be something to prune."""
+        self._lock = threading.Lock()
+        self._added = Load()
+        """All that was ever added to wait."""
+        self._seen = Load()
+        """What waited when that was last counted, less what had been added by then."""
+        self._look()
+
+    @property
+    def room(self) -> Load:
+        """How much more may wait. Nothing that was committed is missing from it; what has ended
+        since the last `prune` is."""
+        seen = self._seen  # first: what is added in between must not be missed
+        added = self._added
+        return Load(MAX_PENDING, MAX_PENDING_BYTES).minus(seen).minus(added)
+
+    @property
+    def full(self) -> bool:
+        """Whether as much waits as may."""
+        room = self.room
+        return room.jobs <= 0 or room.size <= 0
 
     def add(self, db: Database, jobs: Collection[NewJob]) -> None:
         """Add jobs within a transaction of the caller's, and count those that are final."""
         db.conn.executemany(_INSERT, jobs)
         _count(db, Counter((job.subscription_id, job.state) for job in jobs))
+        self._changed = True
+
+    def added(self, jobs: int, size: int) -> None:
+        """So many jobs that wait, with events of so many bytes, are committed."""
+        with self._lock:
+            self._added = self._added.plus(jobs, size)
+
+    def look_again(self) -> None:
+        """Jobs went with what they belonged to: the next `prune` is to count."""
         self._changed = True
 
     # -- attempts -----------------------------------------------------------------------------
@@ -231,15 +275,18 @@ class Outbox:
         with self._store.writing() as db:
             rows = db.conn.execute(
                 f"""UPDATE outbox SET state = 'pending', attempts = 0, finished_at = NULL,
-                    due_at = ? WHERE state = 'dead' AND {_CHOSEN} RETURNING target""",  # noqa: S608
+                    due_at = ? WHERE state = 'dead' AND {_CHOSEN}
+                RETURNING target, COALESCE(LENGTH(event), 0)""",  # noqa: S608
                 (now, product_id, job_id, subscription_id),
-            )
-            return [target for (target,) in rows]
+            ).fetchall()
+        self.added(len(rows), sum(size for _, size in rows))
+        return [target for target, _ in rows]
 
     def discard(
         self, product_id: int, *, job_id: int | None = None, subscription_id: int | None = None
     ) -> int:
         """Delete jobs that wait or are dead, chosen as for `retry`. Returns how many."""
+        self.look_again()
         with self._store.writing() as db:
             return db.conn.execute(
                 f"DELETE FROM outbox WHERE state IN ('dead', 'pending') AND {_CHOSEN}",  # noqa: S608
@@ -294,11 +341,19 @@ class Outbox:
         self._keep(("done", "recorded"), MAX_KEPT, MAX_KEPT_BYTES)
         if dropped := self._keep(("dead",), MAX_DEAD, MAX_DEAD_BYTES):
             log.warning("%d dead letters were dropped: the oldest, over the limit", dropped)
+        self._look()
+
+    def _look(self) -> None:
+        """Count what waits, through the indexes; those that are being attempted wait too."""
+        before = self._added
         [row] = self._store.rows(
-            """SELECT COUNT(*) AS jobs, COALESCE(SUM(LENGTH(event)), 0) AS size FROM outbox
-            WHERE state = 'pending'"""
+            """SELECT COUNT(*) AS jobs, COALESCE(SUM(size), 0) AS size FROM (
+                SELECT LENGTH(event) AS size FROM outbox WHERE state = 'pending'
+                UNION ALL SELECT LENGTH(event) FROM outbox
+                WHERE state IN ('pending', 'running', 'dead') AND state = 'running'
+            )"""
         )
-        self.full = row["jobs"] >= MAX_PENDING or row["size"] >= MAX_PENDING_BYTES
+        self._seen = Load(row["jobs"], row["size"]).minus(before)
 
     def _keep(self, states: tuple[str, ...], jobs: int, size: int) -> int:
         """Delete all but the newest jobs in `states`, a part at a time; returns how many went."""

@@ -25,7 +25,7 @@ from cortex_tui.local.history import (
     History,
     kept_text,
 )
-from cortex_tui.local.outbox import NewJob, Outbox, new_job
+from cortex_tui.local.outbox import Load, NewJob, Outbox, new_job
 from cortex_tui.local.paths import EvaluationError
 from cortex_tui.local.recent import Recent
 from cortex_tui.local.splitter import Publish
@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 
 MAX_BATCH = 5_000
 """Messages that make a batch at once; else it is what one round of the network brought."""
+MAX_JOBS, MAX_JOBS_BYTES = 20_000, 64 * 1_048_576
+"""Jobs that end a batch, and bytes of events that they carry, however many messages are left: what
+is committed together is in memory together. The jobs of one message are not parted."""
 MAX_HELD = 64 * 1_048_576
 """Bytes of messages that wait in memory while the outbox is full; beyond that their connections
 are dropped, and the broker keeps them."""
@@ -103,30 +106,49 @@ class Pipeline:
         return bool(self._held)
 
     def run(self) -> None:
-        """Deal with what has arrived, unless too many actions wait already."""
-        waiting, self._waiting, self._messages = self._waiting, [], 0
-        if self._outbox.full:
-            self._hold(waiting)
-            return
-        waiting, self._held, self._held_bytes = self._held + waiting, [], 0
-        if waiting:
-            self._see_through(waiting, _Batch(self._history, self._store.instance_id))
+        """Deal with what has arrived, as long as there is room for the actions it sets off."""
+        left, self._waiting, self._messages = self._waiting, [], 0
+        if not self._outbox.full:
+            left, self._held, self._held_bytes = self._held + left, [], 0
+            while left and not self._outbox.full:
+                left = self._see_through(left)
+        if left:
+            self._hold(left)
 
-    def _see_through(self, waiting: list[Arrivals], batch: "_Batch") -> None:
+    def _see_through(self, waiting: list[Arrivals]) -> list[Arrivals]:
+        """Commit a batch of what waits, and acknowledge it; returns what is left."""
+        batch = self._batch()
         try:
-            for arrivals in waiting:
-                router = self._routers.get(arrivals.connection.product_id)
-                if router is not None:
-                    batch.take(arrivals, router)
+            done, left = self._fill(batch, waiting)
             self._commit(batch)
         except Exception as error:
             log.exception("%d messages could not be stored", sum(len(a.messages) for a in waiting))
             for arrivals in waiting:
                 arrivals.connection.interrupt(_not_stored(error), arrivals.stream)
-            return
-        for arrivals in waiting:
+            return []
+        for arrivals in done:
             arrivals.connection.acknowledge(arrivals)
         self._on_committed(set(batch.products), batch.targets)
+        return left
+
+    def _fill(
+        self, batch: "_Batch", waiting: list[Arrivals]
+    ) -> tuple[list[Arrivals], list[Arrivals]]:
+        """Put into the batch as much as it takes; returns that, and what is left."""
+        for place, arrivals in enumerate(waiting):
+            router = self._routers.get(arrivals.connection.product_id)
+            if router is None:
+                continue
+            left = batch.take(arrivals, router)
+            if batch.complete:
+                taken = arrivals.messages[: len(arrivals.messages) - len(left)]
+                done = [*waiting[:place], replace(arrivals, messages=taken)]
+                begun = [replace(arrivals, messages=left)] if left else []
+                return done, [*begun, *waiting[place + 1 :]]
+        return waiting, []
+
+    def _batch(self) -> "_Batch":
+        return _Batch(self._history, self._store.instance_id, self._outbox.room)
 
     def _commit(self, batch: "_Batch") -> None:
         additions = batch.additions.values()
@@ -136,13 +158,14 @@ class Pipeline:
             if batch.jobs:
                 self._outbox.add(db, batch.jobs)
         self._history.added(additions)
+        self._outbox.added(batch.waiting, batch.waiting_bytes)
         for subscription_id, counted in batch.subscriptions.items():
             self.recent.add(subscription_id, counted.received, counted.last_at)
 
     def _hold(self, waiting: list[Arrivals]) -> None:
         """Keep what the broker will not send again before it is acknowledged; QoS 0 is dropped, and
         counted."""
-        batch = _Batch(self._history, self._store.instance_id)
+        batch = self._batch()
         for arrivals in waiting:
             held = [message for message in arrivals.messages if message.qos]
             batch.drop(arrivals, len(arrivals.messages) - len(held))
@@ -152,11 +175,19 @@ class Pipeline:
                     len(each.payload) + len(each.topic) + MESSAGE_BYTES for each in held
                 )
         if batch.products:
-            self._see_through([], batch)
+            self._tell_dropped(batch)
         if self._held_bytes > MAX_HELD:
             dropped, self._held, self._held_bytes = self._held, [], 0
             for arrivals in dropped:
                 arrivals.connection.interrupt(_TOO_MANY, arrivals.stream)
+
+    def _tell_dropped(self, batch: "_Batch") -> None:
+        try:
+            self._commit(batch)
+        except Exception:
+            log.exception("dropped messages could not be counted")
+            return
+        self._on_committed(set(batch.products), batch.targets)
 
 
 class _Decoded(NamedTuple):
@@ -174,12 +205,19 @@ class _Decoded(NamedTuple):
 class _Batch:
     """What is to be committed together."""
 
-    def __init__(self, history: History, instance_id: str) -> None:
+    def __init__(self, history: History, instance_id: str, room: Load) -> None:
+        """`room` is how much more may wait in the outbox."""
         self.products: dict[int, ProductCount] = {}
         self.subscriptions: dict[int, SubscriptionCount] = {}
         self.additions: dict[int, Addition] = {}
         self.jobs: list[NewJob] = []
+        self.waiting, self.waiting_bytes = 0, 0
+        """Of the jobs those that wait, and the bytes of their events."""
         self.targets: set[str] = set()
+        self.complete = False
+        """Whether nothing more is to be taken."""
+        self._jobs_bytes = 0
+        self._room = room
         self._history = history
         self._instance_id = instance_id
         self._known: dict[int, set[bytes]] = {}
@@ -191,15 +229,16 @@ class _Batch:
             self._product(arrivals.connection.product_id).dropped += messages
             self._product(arrivals.connection.product_id).last_at = arrivals.at
 
-    def take(self, arrivals: Arrivals, router: Router[Taker]) -> None:
-        """Decode, route and decide."""
+    def take(self, arrivals: Arrivals, router: Router[Taker]) -> list[Publish]:
+        """Decode, route and decide, until it is complete; returns the messages that are left."""
         product_id, at = arrivals.connection.product_id, arrivals.at
         counted = self._product(product_id)
         addition = self.additions.get(product_id)
         if addition is None:
             addition = self.additions[product_id] = self._history.begin(product_id)
         known = self._known.get(product_id)
-        for message in arrivals.messages:
+        messages = iter(arrivals.messages)
+        for message in messages:
             problem, payload = None, None
             try:
                 payload = _decoded(message)
@@ -237,8 +276,11 @@ class _Batch:
                     decisions,
                 )
             )
+            if self.complete:
+                break
         counted.last_at = at
         del addition.rows[:-RING]  # the rest would only be overwritten
+        return list(messages)
 
     def _decide(self, taker: Taker, message: Publish, event: _Decoded) -> DecisionRow:
         subscription_id, payload = taker.subscription_id, event.payload
@@ -269,9 +311,14 @@ class _Batch:
                     now=event.at,
                 )
                 self.jobs.append(job)
+                self._jobs_bytes += len(message.payload)
                 if job.due_at is not None:
                     self.targets.add(job.target)
+                    self.waiting += 1
+                    self.waiting_bytes += len(message.payload)
         counted.matched += matched and event.problem is None
+        if matched and self._is_complete():
+            self.complete = True
         if error is not None:
             counted.evaluation_failed += 1
             counted.error, counted.error_event_id = error, event.id
@@ -280,6 +327,14 @@ class _Batch:
             return subscription_id, _MATCHED
         counted.condition_false += 1
         return subscription_id, _CONDITION_FALSE
+
+    def _is_complete(self) -> bool:
+        return (
+            len(self.jobs) >= MAX_JOBS
+            or self._jobs_bytes >= MAX_JOBS_BYTES
+            or self.waiting >= self._room.jobs
+            or self.waiting_bytes >= self._room.size
+        )
 
     def _product(self, product_id: int) -> ProductCount:
         counted = self.products.get(product_id)

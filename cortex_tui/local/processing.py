@@ -44,7 +44,7 @@ class Processing:
         self._folder = templates
         self._templates = MailTemplates(templates)
         self._on_change = on_change
-        self._was_full = False
+        self._was_paused = False
         self.outbox = Outbox(store)
         self.history = History(store)
         self.pipeline = Pipeline(store, self.outbox, self.history, on_committed=self._committed)
@@ -64,8 +64,9 @@ class Processing:
         self._delivery.start()
 
     def _pruned(self) -> None:
-        if self._was_full is not self.outbox.full:
-            self._was_full = self.outbox.full
+        paused = self.paused() is not None
+        if paused is not self._was_paused:
+            self._was_paused = paused
             for product in self._store.products():
                 self._on_change(product.id)  # why it pauses, or that it goes on
         self._on_room()
@@ -120,7 +121,8 @@ class Processing:
         return [with_figures(each) for each in subscriptions]
 
     def forget(self, subscription_ids: Iterable[int]) -> None:
-        """These subscriptions are gone."""
+        """These subscriptions are gone, perhaps with their product and its jobs."""
+        self.outbox.look_again()
         for subscription_id in subscription_ids:
             self.pipeline.recent.forget(subscription_id)
 
@@ -128,7 +130,7 @@ class Processing:
 
     def paused(self) -> str | None:
         """Why no events are taken at present."""
-        if not self.outbox.full:
+        if not self.outbox.full and not self.pipeline.holding:
             return None
         return "too many actions wait: the broker keeps further events until they are fewer"
 

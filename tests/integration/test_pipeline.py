@@ -14,6 +14,7 @@ from cortex_tui.events import MAX_PAYLOAD, JobChoice, JobState, Outcome
 from cortex_tui.local import connection as connection_room
 from cortex_tui.local import history as history_room
 from cortex_tui.local import outbox as outbox_room
+from cortex_tui.local import retries
 from cortex_tui.local.backend import LocalBackend
 from cortex_tui.local.connection import Arrivals, Connection
 from cortex_tui.local.pipeline import _TOO_MANY
@@ -257,8 +258,10 @@ async def test_a_product_that_is_switched_off_stays_off_whatever_waits(
 async def swamped(
     tmp_path: Path, start_mosquitto: StartMosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[LocalBackend, Mosquitto, Product]]:
-    """An orchestrator whose outbox is full: its webhook's port is closed."""
-    monkeypatch.setattr(outbox_room, "MAX_PENDING", 2)
+    """An orchestrator whose outbox is full: its webhook's port is closed, and it is not asked again
+    soon."""
+    monkeypatch.setattr(outbox_room, "MAX_PENDING", 3)
+    monkeypatch.setattr(retries, "FIRST_DELAY", 600.0)
     nowhere = DeliverySettings.model_validate({"webhook": {"url": "http://127.0.0.1:9/"}})
     backend = await LocalBackend.open(tmp_path / "swamped.db", delivery=nowhere)
     broker = start_mosquitto(*ANONYMOUS)
@@ -268,7 +271,13 @@ async def swamped(
     for number in range(3):
         publish(broker, TOPIC, event(number))
     await received(backend, product.id, 3)
-    await until(lambda: backend._processing.outbox.full)
+
+    async def failed_once() -> bool:
+        jobs = await backend.jobs(product.id, states=[JobState.PENDING])
+        return sum(bool(job.failures) for job in jobs) == 3
+
+    await until(failed_once)
+    assert backend._processing.outbox.full
     yield backend, broker, product
     await backend.aclose()
 
