@@ -17,7 +17,7 @@ from textual.screen import Screen
 
 from cortex_tui import commands, themes
 from cortex_tui.backend import Backend, BackendError
-from cortex_tui.commands import Scope
+from cortex_tui.commands import COMMANDS, Scope
 from cortex_tui.models import Product, ProductChange, ProductState
 from cortex_tui.rates import Rate
 from cortex_tui.screens.base import Commanded, Page
@@ -117,7 +117,8 @@ class CortexApp(App[None]):
         self._last_filters: list[LineFilter] = [Inert()]
         if not speaks_utf8() if ascii_only is None else ascii_only:
             self._last_filters.append(Ascii())
-        self.set_keymap(keymap or {})
+        self._keys = dict(keymap or {})
+        self.set_keymap(self._keys)
 
     # -- the backend --------------------------------------------------------------------------
 
@@ -248,6 +249,11 @@ class CortexApp(App[None]):
         """`F2`, `Enter`, `^p`, `n`."""
         shown = KEY_NAMES.get(binding.key) or super().get_key_display(binding)
         return shown.upper() if binding.key[0] == "f" and binding.key[1:].isdigit() else shown
+
+    def key_of(self, command_id: str) -> str:
+        """The key to press for a command, for a text that names it: the first it has."""
+        keys = self._keys.get(command_id, COMMANDS[command_id].keys)
+        return self.get_key_display(Binding(keys.split(",")[0], "", ""))
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), *self._last_filters]

@@ -25,7 +25,6 @@ from cortex_tui.widgets.text import (
     age,
     countdown,
     number,
-    plain,
     said,
 )
 
@@ -79,7 +78,8 @@ class ActionsPane(TablePane):
                 key=lambda job: job.id,
                 text=self._searched,
                 sort="age",
-            )
+            ),
+            clear_key=lambda: self.cortex.key_of("product.back"),
         )
 
     def compose(self) -> ComposeResult:
@@ -168,14 +168,13 @@ class ActionsPane(TablePane):
         if table.shown:
             return ()
         if table.rows:
-            what = f"No action here contains “{plain(table.filter, 60)}”."
-            return "Nothing matches", what, "", "Esc  clear the filter"
+            return self.listing.unmatched("action here")
         if self._failure:
             return "The actions could not be read", self._failure.message, self._failure.hint
         if not self._loaded or self._view is None:
             return "Reading the actions…", ""
         title = "No actions yet" if self._view is VIEWS[-1] else f"None {self._view.name}"
-        return title, self._view.empty, "", "v  another view"
+        return title, self._view.empty, "", self.page.offer("actions.view", "another view")
 
     def _columns(self) -> list[Column[Job]]:
         return [

@@ -68,6 +68,13 @@ class Commanded(Screen[Result], Generic[Result]):
         refusal = getattr(self._node(command), "refusal", None)
         return refusal(command.name) if refusal else None
 
+    def offer(self, command_id: str, what: str) -> str:
+        """`n  create the first one`, with the key that the command has; nothing where it is
+        refused now."""
+        if self.why_not(COMMANDS[command_id]):
+            return ""
+        return f"{self.cortex.key_of(command_id)}  {what}"
+
     def choices(self, command: Command) -> "list[Entry]":
         """What a command can be told to take."""
         entries: list[Entry] = getattr(self._node(command), "choices")(command.name)  # noqa: B009

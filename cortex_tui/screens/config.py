@@ -318,10 +318,9 @@ class ConfigPane(Pane):
         except Stale:
             return await self._resolve(draft)
         self.load(ConfigDocument(product_id=self._product_id, mqtt_config=saved.mqtt_config))
-        waits = (
-            "Saved. It applies at the next reconnect (r)." if saved.requires_restart else "Saved."
-        )
-        self.cortex.notify(waits)
+        key = self.cortex.key_of("product.reconnect")
+        waits = f" It applies at the next reconnect ({key})." if saved.requires_restart else ""
+        self.cortex.notify(f"Saved.{waits}")
         return True
 
     async def _resolve(self, draft: ConfigDraft) -> bool:

@@ -10,8 +10,9 @@ from cortex_tui.widgets.text import BAD, MUTED, STRONG, WARN, ago, number, per_s
 LINES = 4
 
 
-def counters(row: Subscription, now: datetime, *, beyond: bool) -> list[Content]:
-    """The counters of a subscription; `beyond` those that only the reference has."""
+def counters(row: Subscription, now: datetime, *, beyond: bool, error_key: str) -> list[Content]:
+    """The counters of a subscription; `beyond` those that only the reference has. `error_key`
+    shows the event that met the last error."""
     stats = row.stats
     if not beyond:
         return [
@@ -40,7 +41,8 @@ def counters(row: Subscription, now: datetime, *, beyond: bool) -> list[Content]
         ),
     ]
     if stats.last_error and stats.last_error_at:
-        way = ("   v shows its event", MUTED) if stats.last_error_event_id is not None else ""
+        kept = stats.last_error_event_id is not None
+        way = (f"   {error_key} shows its event", MUTED) if kept else ""
         when = f"✗ {ago(stats.last_error_at, now)}"
         lines.append(Content.assemble((when, BAD), way, ("   ", ""), said(stats.last_error, BAD)))
     return lines

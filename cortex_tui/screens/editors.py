@@ -46,7 +46,7 @@ SUBSCRIPTION_FIELDS = (
     Field("event", "Event", "empty: its name; * for every one"),
     Field("description", "Description"),
     Field("enabled", "Enabled"),
-    Field("actions", "Actions", "a JSON list; F6: $EDITOR", json=True, item="action"),
+    Field("actions", "Actions", "a JSON list, also in $EDITOR", json=True, item="action"),
 )
 
 

@@ -25,7 +25,6 @@ from cortex_tui.widgets.text import (
     OK,
     WARN,
     number,
-    plain,
     said,
     size,
     time_of,
@@ -89,7 +88,8 @@ class EventsPane(TablePane):
                 key=lambda event: event.id,
                 text=_searched,
                 sort="time",
-            )
+            ),
+            clear_key=lambda: self.cortex.key_of("product.back"),
         )
 
     def compose(self) -> ComposeResult:
@@ -215,18 +215,20 @@ class EventsPane(TablePane):
         if table.shown:
             return ()
         if table.rows:
-            what = f"No event contains “{plain(table.filter, 60)}”."
-            return "Nothing matches", what, "", "Esc  clear the filter"
+            return self.listing.unmatched("event")
         if self._failure:
             return "The events could not be read", self._failure.message, self._failure.hint
         if self._newest is None:
             return "Reading the events…", ""
         if self.paused:
-            return "Paused", "Nothing had arrived.", "", "Space  follow again"
-        wait = ("What arrives shows here at once.", "", "p  publish a test event")
+            way = self.page.offer("events.pause", "follow again")
+            return "Paused", "Nothing had arrived.", "", way
+        way = self.page.offer("events.publish", "publish a test event")
+        wait = ("What arrives shows here at once.", "", way)
         if self._state and self._state.state is ConnectionState.CONNECTED:
             return ("No events yet", *wait)
-        return "No events yet", "The product is not connected: r connects it anew."
+        way = self.page.offer("product.reconnect", "connect anew")
+        return "No events yet", "The product is not connected.", "", way
 
     def _columns(self) -> list[Column[Event]]:
         return [

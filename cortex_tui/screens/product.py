@@ -237,7 +237,8 @@ class ProductScreen(Page):
             if state.state is ConnectionState.NOT_CONFIGURED:
                 return "There is nothing to connect to yet: save a broker first."
             if state.state is ConnectionState.DISABLED:
-                return "The product is disabled: enable it first (d)."
+                key = self.cortex.key_of("product.toggle_product")
+                return f"The product is disabled: enable it first ({key})."
         return None
 
     async def do_back(self) -> None:

@@ -25,10 +25,9 @@ from cortex_tui.widgets.listing import Listing
 from cortex_tui.widgets.state import LOOKS, look_of, state_mark
 from cortex_tui.widgets.status import at_most, folded, since, trouble
 from cortex_tui.widgets.table import Table
-from cortex_tui.widgets.text import BAD, MUTED, STRONG, WARN, number, per_second, plain, said
+from cortex_tui.widgets.text import BAD, MUTED, STRONG, WARN, number, per_second, said
 
 DETAIL_LINES = 4
-TRY_AGAIN = "r  try again      q  quit"
 RATE_ROOM = 10
 """Columns of the summary that the rate of all takes."""
 GROUPS = (
@@ -48,18 +47,20 @@ class ProductsScreen(Page):
     AUTO_FOCUS = "Table"
 
     def compose(self) -> ComposeResult:
+        app = self.cortex
         self._awaited: int | None = None
         """A product that was just made; the cursor goes there when its state comes."""
         self._listing = Listing(
             Table(
-                product_columns(self.cortex),
+                product_columns(app),
                 key=lambda row: row.product.id,
                 text=lambda row: (
                     f"{row.product.name} {row.product.id} {row.broker or ''} "
                     f"{row.state.value} {row.product.description}"
                 ),
                 sort="name",
-            )
+            ),
+            clear_key=lambda: app.key_of("products.clear"),
         )
         yield Bar(id="top")
         yield Bar(id="summary")
@@ -179,20 +180,20 @@ class ProductsScreen(Page):
     def _why_empty(self) -> tuple[str, ...]:
         app = self.cortex
         if app.failure:
-            failure = app.failure
-            return "Could not open", failure.message, "", failure.hint, "", TRY_AGAIN
+            ways = _beside(self.offer("opening.retry", "try again"), self.offer("app.quit", "quit"))
+            return "Could not open", app.failure.message, "", app.failure.hint, "", ways
         if app.backend is None or not app.watching:
             return "Opening…", app.target.name
         if app.states:
-            what = f"No product contains “{plain(self._table.filter, 60)}”."
-            return "Nothing matches", what, "", "Esc  clear the filter"
+            return self._listing.unmatched("product")
+        helps = self.offer("app.help", "help")
         if Capability.EDIT_PRODUCTS in app.backend.capabilities:
             return (
                 "No products yet",
                 "A product is one event-driven application:",
                 "a broker, its topics, and what happens with the events.",
                 "",
-                "n  create the first one      ?  help",
+                _beside(self.offer("products.new", "create the first one"), helps),
             )
         if Capability.LIST_PRODUCTS in app.backend.capabilities:
             return "No products yet", "This orchestrator has none."
@@ -201,7 +202,7 @@ class ProductsScreen(Page):
             "This orchestrator does not list its products:",
             "say which ones you work with.",
             "",
-            "a  add a product by its id      ?  help",
+            _beside(self.offer("products.add", "add a product by its id"), helps),
         )
 
     # -- commands -----------------------------------------------------------------------------
@@ -304,3 +305,8 @@ class ProductsScreen(Page):
 
     def do_reverse(self) -> None:
         self._table.sort_reverse()
+
+
+def _beside(*ways: str) -> str:
+    """What can be done, on one line."""
+    return "      ".join(filter(None, ways))

@@ -21,7 +21,7 @@ from cortex_tui.widgets.lines import Lines
 from cortex_tui.widgets.listing import Listing
 from cortex_tui.widgets.status import at_most
 from cortex_tui.widgets.table import Column, Table
-from cortex_tui.widgets.text import BAD, MUTED, OK, age, number, plain, said
+from cortex_tui.widgets.text import BAD, MUTED, OK, age, number, said
 
 
 class SubscriptionsPane(TablePane):
@@ -44,7 +44,8 @@ class SubscriptionsPane(TablePane):
                 key=lambda row: row.id,
                 text=lambda row: f"{row.name} {row.topic} {row.event or ''} {row.description}",
                 sort="name",
-            )
+            ),
+            clear_key=lambda: self.cortex.key_of("product.back"),
         )
 
     def compose(self) -> ComposeResult:
@@ -91,7 +92,10 @@ class SubscriptionsPane(TablePane):
         """Bring up what is known of the subscription under the cursor."""
         row = self.listing.table.selected
         beyond = Capability.EVENTS in self.backend.capabilities
-        lines = counters(row, self.cortex.now(), beyond=beyond) if row else []
+        lines: list[Content] = []
+        if row is not None:
+            key = self.cortex.key_of("subscriptions.error")
+            lines = counters(row, self.cortex.now(), beyond=beyond, error_key=key)
         self._counters.show(at_most(LINES, lines))
         self._counters.display = row is not None
 
@@ -111,14 +115,13 @@ class SubscriptionsPane(TablePane):
         if table.shown:
             return ()
         if table.rows:
-            what = f"No subscription contains “{plain(table.filter, 60)}”."
-            return "Nothing matches", what, "", "Esc  clear the filter"
+            return self.listing.unmatched("subscription")
         return (
             "No subscriptions yet",
             "A subscription listens to a topic for one event,",
             "and says what to do when it comes.",
             "",
-            "n  create the first one",
+            self.page.offer("subscriptions.new", "create the first one"),
         )
 
     def _columns(self) -> list[Column[Subscription]]:

@@ -156,7 +156,8 @@ class TestDialog(Dialog[Certificate | None]):
         return [("result", as_text(self._result, self._heading()))] if self._result else []
 
     def key_line(self) -> Content:
-        return Content.assemble(super().key_line(), "   ", ("y", KEY), (" Copy", MUTED))
+        copy = self.cortex.key_of("app.copy")
+        return Content.assemble(super().key_line(), "   ", (copy, KEY), (" Copy", MUTED))
 
     def _heading(self) -> str:
         now = datetime.now(UTC)
@@ -231,12 +232,13 @@ class RoundTripDialog(FormDialog[RoundTripTopic]):
         super().__init__("Round trip", RoundTripTopic, fields, suggested, publish)
 
     def compose_more(self) -> ComposeResult:
-        yield Static(said(_PUBLISHES), id="publishes")
+        key = self.cortex.key_of("dialog.accept")
+        yield Static(said(f"{key} {_PUBLISHES}"), id="publishes")
 
 
 _PUBLISHES = (
-    "F2 publishes a short text on this topic with QoS 0, 1 and 2, not retained, and waits for it "
-    "to come back. Whoever listens there gets it too, a product that runs among them."
+    "publishes a short text on this topic with QoS 0, 1 and 2, not retained, and waits for it to "
+    "come back. Whoever listens there gets it too, a product that runs among them."
 )
 
 

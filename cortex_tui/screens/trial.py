@@ -175,7 +175,8 @@ class TrialDialog(Dialog[list[FieldProblem] | None]):
     async def do_choose(self) -> None:
         events = await self._events()
         if not events:
-            self.cortex.notify("No event has come yet: e edits one.", severity="warning")
+            key = self.cortex.key_of("trial.edit")
+            self.cortex.notify(f"No event has come yet: {key} edits one.", severity="warning")
             return
 
         async def use(event: Event) -> None:

@@ -1,9 +1,9 @@
 """A table with its filter: `/` opens a field above the rows, Esc clears it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import ClassVar, Generic, TypeVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -15,7 +15,7 @@ from cortex_tui.widgets.line_input import LineInput
 from cortex_tui.widgets.lines import Lines
 from cortex_tui.widgets.notice import Notice
 from cortex_tui.widgets.table import Table
-from cortex_tui.widgets.text import MUTED, number
+from cortex_tui.widgets.text import MUTED, number, plain
 
 Row = TypeVar("Row")
 
@@ -45,9 +45,11 @@ class Listing(Vertical, Generic[Row]):
     class Filtered(Message):
         """The filter is as the person wants it."""
 
-    def __init__(self, table: Table[Row], *, id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self, table: Table[Row], *, clear_key: Callable[[], str]) -> None:
+        """`clear_key` names the key that clears the filter while the rows have the focus."""
+        super().__init__()
         self.table = table
+        self._clear_key = clear_key
         # Held, not queried: rows may come before this is composed, and after it is taken down.
         self._field = FilterInput(id="filter-input")
         self._counted = Lines(id="filter-count")
@@ -68,6 +70,16 @@ class Listing(Vertical, Generic[Row]):
         else:
             self._notice.hide()
         self.table.display = not lines
+
+    def unmatched(self, what: str) -> tuple[str, ...]:
+        """The lines for where the filter leaves nothing of `what`."""
+        quoted = plain(self.table.filter, 60)
+        way = f"{self._key_that_clears}  clear the filter"
+        return "Nothing matches", f"No {what} contains “{quoted}”.", "", way
+
+    @property
+    def _key_that_clears(self) -> str:
+        return "Esc" if self._field.has_focus else self._clear_key()
 
     def on_mount(self) -> None:
         self.query_one("#filter").display = False
@@ -118,7 +130,8 @@ class Listing(Vertical, Generic[Row]):
         self.screen.set_focus(self.table)
         self.post_message(self.Filtered())
 
+    @on(events.DescendantFocus)
     def _count(self) -> None:
         shown, total = len(self.table.shown), len(self.table.rows)
-        text = f"{number(shown)} of {number(total)}   Esc clears"
+        text = f"{number(shown)} of {number(total)}   {self._key_that_clears} clears"
         self._counted.show([Content.styled(text, MUTED)])

@@ -185,6 +185,53 @@ async def test_a_keymap_gives_a_command_another_key(embedded: Orchestrator) -> N
         await person.sees("New product")
 
 
+OTHER_KEYS = {
+    "products.new": "c",
+    "products.clear": "z",
+    "product.back": "z",
+    "product.reconnect": "w",
+    "product.toggle_product": "i",
+    "subscriptions.new": "c",
+    "config.save": "f11",
+    "actions.view": "o",
+    "app.undo": "U",
+}
+
+
+async def test_texts_name_the_keys_that_commands_have(
+    embedded: Orchestrator, broker: Broker
+) -> None:
+    async with before(embedded.open, keymap=keymap(OTHER_KEYS)) as person:
+        await person.sees("c  create the first one      ?  help")
+        await configured(embedded.inside, draft(broker))
+        await person.sees("▸ ● connected", "Tyres")
+        await person.press("slash", "q")
+        await person.sees("0 of 1   Esc clears")  # the field's own key
+        await person.sees("Esc  clear the filter")
+        await person.press("enter")
+        await person.sees("0 of 1   z clears")
+        await person.press("z", "enter", "3")
+        await person.sees("c  create the first one")
+        await person.press("5")
+        await person.sees("o  another view")
+        await person.press("1", "i")
+        await person.sees("Tyres disabled. U takes it back.")
+        await person.sees("– disabled")
+        await person.press("w")
+        await person.sees("The product is disabled: enable it first (i).")
+        await person.press("i")
+        await person.sees("● connected")
+        await person.press("enter", "end", "ctrl+u", *"localhost", "f11")
+        await person.sees("It applies at the next reconnect (w).")
+
+
+async def test_what_is_refused_is_not_offered_where_nothing_is_yet(embedded: Orchestrator) -> None:
+    async with before(embedded.open, read_only=True) as person:
+        await person.sees("No products yet")
+        assert "create the first one" not in person.screen
+        await person.sees("?  help")
+
+
 async def test_the_theme_is_chosen_from_a_list(embedded: Orchestrator) -> None:
     async with before(embedded.open) as person:
         await person.press("f9")
