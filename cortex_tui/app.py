@@ -13,7 +13,9 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.filter import LineFilter
+from textual.notifications import Notify
 from textual.screen import Screen
+from textual.widgets._toast import Toast, ToastHolder
 
 from cortex_tui import commands, themes
 from cortex_tui.backend import Backend, BackendError
@@ -240,6 +242,15 @@ class CortexApp(App[None]):
             timeout=timeout,
             markup=False,
         )
+
+    def on_notify(self, event: Notify) -> None:
+        """A toast takes the place of the one before, but of an error, which stays for its time."""
+        for before in list(self._notifications):
+            if before.severity != "error" or before.message == event.notification.message:
+                self._unnotify(before, refresh=False)
+        for holder in self.screen.query(ToastHolder) if self.screen_stack else ():
+            if not any(toast._notification in self._notifications for toast in holder.query(Toast)):
+                holder.remove()  # Textual itself would leave it, empty
 
     def tell(self, error: BackendError) -> None:
         """Tell a person what failed, and what to do about it."""

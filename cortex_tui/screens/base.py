@@ -129,7 +129,7 @@ class Commanded(Screen[Result], Generic[Result]):
         """Carry out a command, or say why not."""
         command = COMMANDS[command_id]
         if reason := self.why_not(command):
-            self.app.notify(reason, title=command.label, severity="warning")
+            self.app.notify(f"{command.label}: {reason}", severity="warning")
             return
         outcome = getattr(self._node(command), f"do_{command.name}")()
         if isinstance(outcome, Coroutine):

@@ -412,3 +412,39 @@ async def test_a_product_without_a_configuration_has_no_history(embedded: Orches
         await person.sees("Clean session")
         await person.press("h")
         await person.sees("Nothing was saved yet.")
+
+
+# -- toasts -----------------------------------------------------------------------------------
+
+
+async def test_a_toast_hides_nothing_that_one_works_at(embedded: Orchestrator) -> None:
+    await make(embedded, *(f"Product {number:02}" for number in range(40)))
+    async with before(embedded.open) as person:
+        await person.sees("▸", "Product 00")
+        await person.press("end")
+        await person.sees("▸", "Product 39")
+        lines = person.screen.splitlines()
+        await person.press("r")
+        await person.sees("There is nothing to reconnect")
+        now = person.screen.splitlines()
+        assert "There is nothing to reconnect" in now[1]
+        assert [now[0], *now[2:]] == [lines[0], *lines[2:]]
+
+
+async def test_a_toast_takes_the_place_of_the_one_before_but_not_of_an_error(
+    embedded: Orchestrator,
+) -> None:
+    async with before(embedded.open) as person:
+        await person.sees("No products yet")
+        app = person.app
+        app.notify("First.")
+        await person.sees("First.")
+        app.notify("It failed.", severity="error")
+        await person.sees("It failed.")
+        app.notify("Third.", severity="warning")
+        app.notify("Third.", severity="warning")
+        await person.sees("Third.")
+        await person.sees_no("First.")
+        assert "It failed." in person.screen
+        assert person.screen.count("Third.") == 1
+        await until(lambda: len(app.screen.query("ToastHolder")) == 2)
