@@ -27,6 +27,7 @@ from cortex_tui.screens.find import (
     Entry,
     FindDialog,
     JumpDialog,
+    ThemeDialog,
     commands_and_products,
     copy_entries,
     product_entries,
@@ -44,7 +45,8 @@ from cortex_tui.widgets.text import KEY, MUTED, STRONG, WARN, plain, said
 log = logging.getLogger(__name__)
 
 OpenBackend = Callable[[Target], Awaitable[Backend]]
-Undo = Callable[[], Awaitable[object]]
+Undo = Callable[[], Awaitable[bool]]
+"""Takes something back; whether that went well, where it did not say so itself."""
 
 TICK = 1.0
 """Seconds between two looks at the clock: ages, countdowns and rates."""
@@ -295,7 +297,7 @@ class CortexApp(App[None]):
         if command == "product":
             return product_entries(self._commanded)
         if command == "theme":
-            return theme_entries(sorted(self.available_themes), self._dress)
+            return theme_entries(sorted(self.available_themes), self.theme, self._dress)
         others = [each for each in self.others if each.name != self.target.name]
         return target_entries(others, lambda target: self.run_worker(self.switch(target)))
 
@@ -320,7 +322,7 @@ class CortexApp(App[None]):
         self.push_screen(FindDialog("a product", self.choices("product")))
 
     def do_theme(self) -> None:
-        self.push_screen(FindDialog("a theme", self.choices("theme")))
+        self.push_screen(ThemeDialog(self.choices("theme"), self.theme))
 
     def do_context(self) -> None:
         self.push_screen(FindDialog("a context", self.choices("context")))
@@ -379,27 +381,32 @@ class CortexApp(App[None]):
     async def enable(self, product: Product, enabled: bool) -> None:
         """Enable or disable a product, so that it can be taken back."""
 
-        async def switch(enabled: bool) -> None:
+        async def switch(enabled: bool) -> bool:
             if self.backend:
                 await self.backend.update_product(product.id, ProductChange(enabled=enabled))
+            return True
 
         await switch(enabled)
-        what = f"{product.name} {'enabled' if enabled else 'disabled'}"
-        self.can_undo(what, lambda: switch(not enabled))
+        done, undone = ("enabled", "disabled") if enabled else ("disabled", "enabled")
+        self.can_undo(
+            f"{product.name} {done}",
+            lambda: switch(not enabled),
+            undone=f"{product.name} is {undone} again",
+        )
 
-    def can_undo(self, what: str, undo: Undo) -> None:
-        """Tell what was switched, and keep how to take it back."""
+    def can_undo(self, what: str, undo: Undo, *, undone: str) -> None:
+        """Tell what was switched, and keep how to take it back; `undone` is how it is then."""
         if not self.screen_stack:
             return  # the person has quit meanwhile
-        self._undo.append((what, undo))
+        self._undo.append((undone, undo))
         keys = self._commanded.keys_of_commands().get("app.undo", "")
         hint = f" {keys.split()[0]} takes it back." if keys else ""
         self.notify(f"{what}.{hint}")
 
     async def do_undo(self) -> None:
-        what, undo = self._undo.pop()
-        await undo()
-        self.notify(f"Taken back: {what}.")
+        undone, undo = self._undo.pop()
+        if await undo():
+            self.notify(f"{undone}.")
 
     async def do_quit(self) -> None:
         if await self.may_leave():

@@ -1,4 +1,5 @@
-"""What can be copied of products, subscriptions, events and actions, each text by what it is."""
+"""What can be copied of products, subscriptions, events and actions, each text by what it is: what
+a page shows together has no name twice."""
 
 import json
 
@@ -13,31 +14,31 @@ def of_product(state: ProductState) -> Copies:
     status = state.status
     error = status.connection_error if status else None
     return _present(
-        ("name", state.product.name),
+        ("product name", state.product.name),
         ("error", state.problem or error),
         ("hint", status.hint if status else None),
         ("broker", state.broker),
         ("client id", status.client_id if status else None),
-        ("id", str(state.product.id)),
-        ("everything", _json(state)),
+        ("product id", str(state.product.id)),
+        ("whole product", _json(state)),
     )
 
 
 def of_subscription(row: Subscription) -> Copies:
     """Its name, its topic, its actions, and everything."""
     return _present(
-        ("name", row.name),
+        ("subscription name", row.name),
         ("topic", row.topic),
         ("description", row.description),
         ("actions", json.dumps([action.model_dump() for action in row.actions], indent=2)),
-        ("everything", _json(row)),
+        ("whole subscription", _json(row)),
     )
 
 
 def of_event(event: Event) -> Copies:
     """Its payload, its topic, and everything."""
     return _present(
-        ("payload", event.payload), ("topic", event.topic), ("everything", _json(event))
+        ("payload", event.payload), ("topic", event.topic), ("whole event", _json(event))
     )
 
 
@@ -48,7 +49,7 @@ def of_action(job: Job) -> Copies:
         ("key", job.key),
         ("last failure", job.failures[-1].reason if job.failures else None),
         ("event", job.event),
-        ("everything", _json(job)),
+        ("whole action", _json(job)),
     )
 
 

@@ -45,8 +45,10 @@ class FindDialog(Dialog[None]):
 
     prompt = "/"
 
-    def __init__(self, placeholder: str, entries: Iterable[Entry]) -> None:
+    def __init__(self, placeholder: str, entries: Iterable[Entry], *, at: int = 0) -> None:
+        """The cursor stands on the entry `at` first."""
         super().__init__()
+        self._at = at
         self._placeholder = placeholder
         self._entries = list(entries)
         self._table: Table[Numbered] = Table(
@@ -71,6 +73,7 @@ class FindDialog(Dialog[None]):
     def on_mount(self) -> None:
         self._table.can_focus = False
         self._show("")
+        self._table.select(self._at)
 
     @property
     def scopes(self) -> Mapping[Scope, DOMNode]:
@@ -220,9 +223,32 @@ def _product(page: Commanded[object], state: ProductState) -> Entry:
     )
 
 
-def theme_entries(names: Iterable[str], choose: Callable[[str], None]) -> list[Entry]:
-    """Every theme."""
-    return [Entry(name, Content(), "", partial(choose, name)) for name in names]
+class ThemeDialog(FindDialog):
+    """The themes, with the present one marked; the one under the cursor is shown at once, and Esc
+    brings back the one that was."""
+
+    def __init__(self, entries: Sequence[Entry], present: str) -> None:
+        names = [entry.title for entry in entries]
+        super().__init__("a theme", entries, at=names.index(present))
+        self._present = present
+
+    @on(Table.Moved)
+    def _try_on(self) -> None:
+        row = self._table.selected
+        self.app.theme = row[1].title if row else self._present
+
+    def do_close(self) -> None:
+        self.app.theme = self._present
+        super().do_close()
+
+
+def theme_entries(names: Iterable[str], present: str, choose: Callable[[str], None]) -> list[Entry]:
+    """Every theme, with a word beside the present one."""
+    now = Content.styled("as it is now", MUTED)
+    return [
+        Entry(name, now if name == present else Content(), "", partial(choose, name))
+        for name in names
+    ]
 
 
 def copy_entries(

@@ -28,15 +28,8 @@ from cortex_tui.widgets.table import Table
 from cortex_tui.widgets.text import BAD, MUTED, STRONG, WARN, number, per_second, said
 
 DETAIL_LINES = 4
-RATE_ROOM = 10
+RATE_ROOM = 8
 """Columns of the summary that the rate of all takes."""
-GROUPS = (
-    ("latched", ("latched",)),
-    ("broken", ("retrying", "disconnected", "unknown", "degraded")),
-    ("connected", ("connected", "connecting")),
-    ("off", ("disabled", "not configured")),
-)
-"""What the states come to, by their words."""
 NO_CONNECTION = (ConnectionState.NOT_CONFIGURED, ConnectionState.DISABLED)
 
 
@@ -131,28 +124,25 @@ class ProductsScreen(Page):
         )
 
     def _counted(self, width: int) -> Content:
-        """How many products there are, and how they are: in groups where `width` is too small for
-        every state."""
+        """How many products there are, and how they are. Where `width` is too small, the states
+        that matter least are left without their words; the rows below have them."""
         states = self.cortex.states.values()
         counts = Counter(look_of(state).word for state in states)
+        looks = [look for look in LOOKS.values() if counts[look.word]]
         noun = " product" if len(states) == 1 else " products"
         head = Content.assemble((number(len(states)), STRONG), noun)
         failed = sum(state.actions_dead for state in states)
-        every = [(look, look.word, counts[look.word]) for look in LOOKS.values()]
-        groups = [
-            (LOOKS[words[0]], name, sum(counts[word] for word in words)) for name, words in GROUPS
-        ]
-        actions = "action" if failed == 1 else "actions"
-        for these, gap in ((every, "   "), (groups, "  ")):
+        for worded in range(len(looks), 0, -1):
             parts = [
-                said(f"{look.glyph} {number(count)} {word}", look.style)
-                for look, word, count in these
-                if count
+                said(f"{look.glyph} {number(counts[look.word])}{word}", look.style)
+                for place, look in enumerate(looks)
+                for word in (f" {look.word}" if place < worded else "",)
             ]
             if failed:
-                wrong = sum(1 for look, _, count in these if count and look.style in (BAD, WARN))
+                wrong = sum(1 for look in looks if look.style in (BAD, WARN))
+                actions = "action" if failed == 1 else "actions"
                 parts.insert(wrong, said(f"✗ {number(failed)} {actions} failed", BAD))
-            line = Content(gap).join([head, *parts])
+            line = Content("  ").join([head, *parts])
             if line.cell_length <= width:
                 break
         return line

@@ -168,7 +168,7 @@ class SubscriptionsPane(TablePane):
     async def do_toggle(self) -> None:
         row = self._selected
         if await self._switch(row, not row.enabled):
-            self._can_undo(f"{row.name} switched {_word(not row.enabled)}", [row])
+            self._can_undo(row.name, [row])
 
     async def do_toggle_all(self) -> None:
         shown = self.listing.table.shown
@@ -176,22 +176,31 @@ class SubscriptionsPane(TablePane):
         others = [row for row in shown if row.enabled is not enabled]
         switched = [row for row in others if await self._switch(row, enabled)]
         if switched:
-            what = f"{len(switched)} subscriptions" if len(switched) > 1 else switched[0].name
-            self._can_undo(f"{what} switched {_word(enabled)}", switched)
+            several = len(switched) > 1
+            self._can_undo(
+                f"{len(switched)} subscriptions" if several else switched[0].name, switched
+            )
 
     def _can_undo(self, what: str, rows: Sequence[Subscription]) -> None:
-        """`rows` are as they were before they were switched."""
-        backend = self.backend
+        """`what` are the `rows`, all on or all off, as they were before they were switched."""
+        backend, enabled = self.backend, rows[0].enabled
 
-        async def undo() -> None:
+        async def undo() -> bool:
+            done = True
             for row in rows:
                 if self.is_attached and (now := self.listing.table.rows.get(row.id)):
-                    await self._switch(now, row.enabled)
+                    done = await self._switch(now, row.enabled) and done
                 else:
                     change = SubscriptionChange(enabled=row.enabled)
                     await backend.update_subscription(self._product_id, row.id, change)
+            return done
 
-        self.cortex.can_undo(what, undo)
+        verb = "are" if len(rows) > 1 else "is"
+        self.cortex.can_undo(
+            f"{what} switched {_word(not enabled)}",
+            undo,
+            undone=f"{what} {verb} {_word(enabled)} again",
+        )
 
     def copies(self) -> Copies:
         """What can be copied of the subscription under the cursor."""

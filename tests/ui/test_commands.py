@@ -240,6 +240,20 @@ async def test_the_theme_is_chosen_from_a_list(embedded: Orchestrator) -> None:
         await until(lambda: person.app.theme == "cortex-light")
 
 
+async def test_the_list_of_themes_begins_at_the_present_one_and_shows_each_at_once(
+    embedded: Orchestrator,
+) -> None:
+    async with before(embedded.open, theme="nord") as person:
+        await person.press("f9")
+        await person.sees("▸ nord", "as it is now")
+        await person.press("down")
+        await until(lambda: person.app.theme == "rose-pine")
+        await person.type("light")
+        await until(lambda: "light" in person.app.theme)
+        await person.press("escape")
+        await until(lambda: person.app.theme == "nord")
+
+
 @pytest.mark.parametrize("key", ["q", "ctrl+c", "ctrl+q"])
 async def test_quitting(embedded: Orchestrator, key: str) -> None:
     async with before(embedded.open) as person:

@@ -12,6 +12,7 @@ from cortex_tui.backend import Backend
 from cortex_tui.demo.broker import Broker
 from cortex_tui.local.backend import LocalBackend
 from cortex_tui.models import ConnectionState, ProductDraft, SubscriptionDraft
+from cortex_tui.screens.base import Commanded
 from cortex_tui.settings import Context, Remembered, Target
 from tests.orchestrators import TOPIC, configured, draft, reaches
 from tests.ui.conftest import Orchestrator
@@ -155,7 +156,7 @@ async def test_what_the_cursor_is_on_is_copied(orchestrator: Orchestrator, broke
         await person.sees("Sent to the terminal")
         assert sent(person) == "Tyres"
         await person.press("y")
-        await person.type("everything")
+        await person.type("whole")
         await person.press("enter")
         await until(lambda: json.loads(sent(person))["product"]["name"] == "Tyres")
         await person.press("enter", "3")
@@ -238,7 +239,7 @@ async def test_switching_a_product_is_taken_back(orchestrator: Orchestrator) -> 
         await person.press("d")
         await person.sees("Tyres disabled. u takes it back.")
         await person.press("u")
-        await person.sees("Taken back: Tyres disabled.")
+        await person.sees("Tyres is enabled again.")
         [product] = await orchestrator.inside.products()
     assert product.enabled
 
@@ -261,10 +262,10 @@ async def test_switching_subscriptions_is_taken_back_in_turn(
         await person.press("a")
         await person.sees("2 subscriptions switched on.")
         await person.press("u")
-        await person.sees("Taken back: 2 subscriptions switched on.")
+        await person.sees("2 subscriptions are off again.")
         assert await enabled() == [False, False]
         await person.press("escape", "u")  # from another place, too
-        await person.sees("Taken back: audit switched off.")
+        await person.sees("audit is on again.")
         assert await enabled() == [True, False]
 
 
@@ -412,6 +413,20 @@ async def test_a_product_without_a_configuration_has_no_history(embedded: Orches
         await person.sees("Clean session")
         await person.press("h")
         await person.sees("Nothing was saved yet.")
+
+
+async def test_what_can_be_copied_has_no_name_twice(embedded: Orchestrator, broker: Broker) -> None:
+    product = await configured(embedded.inside, draft(broker), AUDIT)
+    await reaches(embedded.inside, product.id, ConnectionState.CONNECTED)
+    async with before(embedded.open) as person:
+        await person.sees("● connected", "Tyres")
+        await person.press("enter", "3")
+        await person.sees("▸ ● on", "audit")
+        screen = person.app.screen
+        assert isinstance(screen, Commanded)
+        names = [name for name, _ in screen.copyable()]
+        assert {"subscription name", "product name"} < set(names)
+        assert len(names) == len(set(names))
 
 
 # -- toasts -----------------------------------------------------------------------------------

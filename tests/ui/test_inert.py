@@ -121,7 +121,7 @@ async def test_no_screen_is_broken_by_what_is_stored(
         await person.sees("Delete product")
         inert(person, width=width)
         await person.press("n", "y")  # what can be copied
-        await person.sees("everything")
+        await person.sees("whole product")
         inert(person, width=width)
         await person.press("escape", "colon")  # said
         await person.type("prod ")
@@ -270,10 +270,10 @@ async def test_no_screen_is_broken_by_what_a_status_says(
         await person.sees("▸ ↻ retrying", "Tyres")
         inert(person, width=size[0])
         await person.press("y")
-        await person.sees("everything")
+        await person.sees("whole product")
         inert(person, width=size[0])
         await person.press("enter")
-        await person.sees_no("everything")
+        await person.sees_no("whole product")
         await person.press("enter")
         await person.sees("Clean session")
         inert(person, width=size[0])
