@@ -94,7 +94,7 @@ def trouble(state: ProductState) -> list[Content]:
         return (
             []
             if state.broker
-            else [Content.styled("Not configured yet: open it and give a broker.", MUTED)]
+            else [Content.styled("Not configured yet: it needs a broker.", MUTED)]
         )
     lines = []
     if status.connection_error and status.state is not ConnectionState.CONNECTED:
