@@ -41,6 +41,7 @@ from cortex_tui.settings import Remembered, Target
 from cortex_tui.terminal import TerminalDriver
 from cortex_tui.widgets.inert import Ascii, Inert, speaks_utf8
 from cortex_tui.widgets.text import KEY, MUTED, STRONG, WARN, plain, said
+from cortex_tui.wording import worded
 
 log = logging.getLogger(__name__)
 
@@ -256,7 +257,7 @@ class CortexApp(App[None]):
 
     def tell(self, error: BackendError) -> None:
         """Tell a person what failed, and what to do about it."""
-        self.notify(error.text, severity="error", timeout=8)
+        self.notify(worded(error.text), severity="error", timeout=8)
 
     def get_key_display(self, binding: Binding) -> str:
         """`F2`, `Enter`, `^p`, `n`."""

@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,20 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import click
 from pydantic import SecretStr, ValidationError
 
-from cortex_tui import daemon, files, topics
-from cortex_tui.backend import Backend, Invalid, NotFound, field_problems
+from cortex_tui import daemon, files, syntax, topics
+from cortex_tui.backend import Backend, FieldProblem, NotFound, field_problems
 from cortex_tui.diagnosis import Diagnosis, Outcome, Stage, as_text
 from cortex_tui.models import (
     MAX_TEST_FILTERS,
     ConnectionTest,
     ConnectionTestResult,
     MqttConfig,
+    Product,
     Subscription,
 )
 from cortex_tui.scripting import find, print_json
 from cortex_tui.settings import SettingsError, read_secret
+from cortex_tui.wording import LABELS, worded, worded_result
 
 FAILED_AT = {stage: code for code, stage in enumerate(Stage, start=10)}
 """Exit codes: 10 is DNS, 15 the round trip."""
@@ -32,6 +34,19 @@ FAILED = 1
 
 PASSWORD = "CORTEX_TEST_PASSWORD"  # noqa: S105 - the name of the variable
 SCHEMES = {"mqtt": (1883, False), "mqtts": (8883, True)}
+
+OPTIONS = {
+    "ca_cert": "--ca-file",
+    "client_cert": "--cert-file",
+    "client_key": "--key-file",
+    "time_limit": "--timeout",
+    "use_tls": "TLS (mqtts://)",
+    "use_shared": "sharing ($share/…)",
+    "shared_group": "the group of --filter",
+    "client_id": "client id",
+    "keep_alive": "keep alive",
+}
+"""How whoever names a broker here says what the API has a field for."""
 
 Test = tuple[str, ConnectionTestResult]
 """What was tested, and how that went."""
@@ -81,14 +96,17 @@ def test(session: Any, /, target: str | None, as_json: bool, **options: Any) -> 
     except KeyboardInterrupt:
         sys.exit(130)
     except ValidationError as error:
-        raise Invalid(field_problems(error)) from None
-    except ValueError as error:  # of a file
-        raise SettingsError(str(error)) from None
+        raise _misused(field_problems(error)[0]) from None
     if as_json:
         dumped = [{"target": what, **result.model_dump(mode="json")} for what, result in results]
         print_json(dumped if target is None else dumped[0])
     else:
-        click.echo("\n".join(as_text(result, f"Test of {what}") for what, result in results))
+        names = OPTIONS if _is_url(target) else LABELS  # of a product it is stored, by its form
+        click.echo(
+            "\n".join(
+                as_text(worded_result(result, names), f"Test of {what}") for what, result in results
+            )
+        )
     sys.exit(next((code for _, result in results if (code := exit_code(result))), 0))
 
 
@@ -101,8 +119,20 @@ def exit_code(result: ConnectionTestResult) -> int:
     return next((FAILED_AT[stage] for stage in failed), FAILED)
 
 
+def _is_url(target: str | None) -> bool:
+    return target is not None and "://" in target
+
+
+def _misused(problem: FieldProblem) -> SettingsError:
+    """The same about an option; it repeats no value."""
+    message, field = worded(problem.message, OPTIONS), str(problem.loc[0]) if problem.loc else ""
+    if field in OPTIONS and not message.startswith(OPTIONS[field]):
+        message = f"{OPTIONS[field]}: {message}"
+    return SettingsError(message)
+
+
 async def _run(session: Any, target: str | None, options: dict[str, Any]) -> list[Test]:
-    if target is not None and "://" in target:
+    if target is not None and _is_url(target):
         return [await _of_url(target, options)]
     if target is not None and _ADDRESS.fullmatch(target):
         raise SettingsError(
@@ -127,6 +157,10 @@ async def _of_url(url: str, options: dict[str, Any]) -> Test:
 
     access = parse(url)
     user = access["username"]
+    if user is None and options["password_file"] is not None:
+        raise SettingsError(
+            "--password-file is given, and the URL names no user", "Write mqtt://USER@HOST."
+        )
     made = ConnectionTest.model_validate(
         {**access, **_given(options), "password": _password(options, user) or _asked(user)}
     )
@@ -138,7 +172,6 @@ def parse(url: str) -> dict[str, Any]:
     nothing of it: there may be a password in it."""
     try:
         parts = urlsplit(url)
-        port = parts.port
     except ValueError:
         raise SettingsError(
             "the URL cannot be read", "Write mqtt://host or mqtts://host:8883."
@@ -155,7 +188,21 @@ def parse(url: str) -> dict[str, Any]:
     usual_port, use_tls = SCHEMES[parts.scheme]
     user = unquote(parts.username) if parts.username else None
     host = parts.hostname or ""
-    return {"host": host, "port": port or usual_port, "use_tls": use_tls, "username": user}
+    port = usual_port if (given := _port(parts)) is None else given
+    return {"host": host, "port": port, "use_tls": use_tls, "username": user}
+
+
+def _port(parts: SplitResult) -> int | None:
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise SettingsError(
+            "the port of the URL is none",
+            "It is a number from 1 to 65,535, and may be left out: mqtt://host:1883.",
+        )
+    return port
 
 
 def _scheme_hint(parts: SplitResult) -> str:
@@ -170,8 +217,7 @@ def _scheme_hint(parts: SplitResult) -> str:
 async def _of_products(
     backend: Backend, target: str | None, options: dict[str, Any]
 ) -> AsyncIterator[Test]:
-    known = await backend.products() if target is None else [await find(backend, target)]
-    for product in known:
+    for product in await _meant(backend, target):
         document = await backend.config(product.id)
         if document.mqtt_config is not None:
             made = _as_stored(document.mqtt_config, document.subscriptions or (), options)
@@ -179,6 +225,16 @@ async def _of_products(
             yield f"{product.name}, {made.address}", result
         elif target is not None:
             raise NotFound("MQTT is not configured for this product", "Save a broker first.")
+
+
+async def _meant(backend: Backend, target: str | None) -> list[Product]:
+    if target is None:
+        return await backend.products()
+    try:
+        return [await find(backend, target)]
+    except NotFound as error:
+        hint = f"{error.hint} To test a broker itself, write mqtt://HOST.".strip()
+        raise NotFound(error.message, hint) from None
 
 
 def _as_stored(
@@ -206,20 +262,47 @@ def _as_stored(
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
     given: dict[str, Any] = {"time_limit": options["timeout"]}
+    if (options["cert_file"] is None) != (options["key_file"] is None):
+        raise SettingsError("--cert-file and --key-file belong together", "Give both.")
     for field, option in (
         ("ca_cert", "ca_file"),
         ("client_cert", "cert_file"),
         ("client_key", "key_file"),
     ):
         if options[option] is not None:
-            given[field] = files.read_text(options[option])
+            given[field] = _pem(options[option], OPTIONS[field])
     if options["filters"]:
-        given["filters"] = options["filters"]
+        given["filters"] = [_filter(each) for each in options["filters"]]
     if options["round_trip"] is not None:
-        given["round_trip_topic"] = options["round_trip"]
+        rule = partial(syntax.topic_name, noun="--round-trip")
+        given["round_trip_topic"] = _checked(rule, options["round_trip"])
     if options["no_verify"]:
         given["verify_cert"] = False
     return given
+
+
+def _pem(path: str, option: str) -> str:
+    try:
+        return files.read_text(path)
+    except ValueError as error:
+        raise SettingsError(f"{option}: {error}") from None
+
+
+def _filter(text: str) -> str:
+    """A filter as the broker is sent it, shared or not."""
+    bare = text
+    if text.startswith("$share/"):
+        group, _, bare = text.removeprefix("$share/").partition("/")
+        _checked(syntax.shared_group, group)
+    _checked(partial(syntax.topic_filter, noun="--filter"), bare)
+    return text
+
+
+def _checked(rule: Callable[[str], str], text: str) -> str:
+    try:
+        return rule(text)
+    except ValueError as error:
+        raise SettingsError(worded(str(error), OPTIONS)) from None
 
 
 def _password(options: dict[str, Any], user: str | None) -> SecretStr | None:

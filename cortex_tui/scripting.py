@@ -24,6 +24,7 @@ from cortex_tui.models import (
     SubscriptionChange,
 )
 from cortex_tui.widgets.text import plain
+from cortex_tui.wording import worded
 
 SETTLE = 5.0
 """Seconds that connections which are being made are waited for."""
@@ -257,9 +258,9 @@ def _print_status(state: ProductState, as_json: bool) -> None:
     if status is not None:
         parts.append(f"{status.messages_received:,} messages")
         if status.connection_error:
-            parts.append(plain(status.connection_error))
+            parts.append(plain(worded(status.connection_error)))
         if status.hint:
-            parts.append(plain(status.hint))
+            parts.append(plain(worded(status.hint)))
     if state.problem:
         parts.append(plain(state.problem))
     click.echo("; ".join(parts))

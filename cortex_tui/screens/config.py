@@ -33,20 +33,26 @@ from cortex_tui.widgets.certificate import SOON, certificate_lines
 from cortex_tui.widgets.form import Field, Form
 from cortex_tui.widgets.lines import Lines
 from cortex_tui.widgets.text import ACCENT, MUTED, WARN, said
+from cortex_tui.wording import LABELS
+
+
+def _field(name: str, note: str = "", **options: Any) -> Field:
+    return Field(name, LABELS[name], note, **options)
+
 
 BROKER_FIELDS = (
-    Field("host", "Host", "a name or an IP address"),
-    Field("port", "Port", "1883, with TLS mostly 8883"),
-    Field("use_tls", "TLS"),
-    Field("verify_cert", "Verify"),
-    Field("username", "User name", "empty: none", apart=True),
-    Field("password", "Password", secret=True),
-    Field("ca_cert", "CA certificate", "a path or PEM; Del removes", pem=True, apart=True),
-    Field("client_cert", "Client cert", "a path or PEM; Del removes", pem=True),
-    Field("client_key", "Client key", "a path or PEM; Del removes", pem=True, secret=True),
-    Field("client_id", "Client id", "empty: generated", apart=True),
-    Field("keep_alive", "Keep alive", "seconds; 0 turns pings off"),
-    Field("clean_session", "Clean session", "off: missed events are kept"),
+    _field("host", "a name or an IP address"),
+    _field("port", "1883, with TLS mostly 8883"),
+    _field("use_tls"),
+    _field("verify_cert"),
+    _field("username", "empty: none", apart=True),
+    _field("password", secret=True),
+    _field("ca_cert", "a path or PEM; Del removes", pem=True, apart=True),
+    _field("client_cert", "a path or PEM; Del removes", pem=True),
+    _field("client_key", "a path or PEM; Del removes", pem=True, secret=True),
+    _field("client_id", "empty: generated", apart=True),
+    _field("keep_alive", "seconds; 0 turns pings off"),
+    _field("clean_session", "off: missed events are kept"),
 )
 
 SECRETS = {
@@ -61,11 +67,11 @@ MAX_SHOWN = 3
 QOS = ("at most once", "at least once", "exactly once")
 
 TOPICS_FIELDS = (
-    Field("prefix", "Prefix", "the start of every topic"),
-    Field("pattern", "Pattern", "may name {application_id}"),
-    Field("use_shared", "Shared", "instances share the load", apart=True),
-    Field("shared_group", "Group", "the name they share"),
-    Field("qos", "QoS", options=tuple((str(qos), qos) for qos in range(3))),
+    _field("prefix", "the start of every topic"),
+    _field("pattern", "may name {application_id}"),
+    _field("use_shared", "instances share the load", apart=True),
+    _field("shared_group", "the name they share"),
+    _field("qos", options=tuple((str(qos), qos) for qos in range(3))),
 )
 
 

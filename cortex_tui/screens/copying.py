@@ -5,6 +5,7 @@ import json
 
 from cortex_tui.events import Event, Job
 from cortex_tui.models import Model, ProductState, Subscription
+from cortex_tui.wording import worded
 
 Copies = list[tuple[str, str]]
 
@@ -15,8 +16,8 @@ def of_product(state: ProductState) -> Copies:
     error = status.connection_error if status else None
     return _present(
         ("product name", state.product.name),
-        ("error", state.problem or error),
-        ("hint", status.hint if status else None),
+        ("error", state.problem or worded(error or "")),
+        ("hint", worded(status.hint or "") if status else None),
         ("broker", state.broker),
         ("client id", status.client_id if status else None),
         ("product id", str(state.product.id)),

@@ -18,6 +18,7 @@ from cortex_tui.widgets.bars import KeyBar
 from cortex_tui.widgets.lines import Lines
 from cortex_tui.widgets.table import Column, Table
 from cortex_tui.widgets.text import ACCENT, MUTED, STRONG, age, clock, said
+from cortex_tui.wording import LABELS
 
 SHOWN = 6
 """Differences that are shown of one version."""
@@ -74,7 +75,7 @@ class HistoryDialog(Dialog[ConfigVersion | None]):
         if each is self._versions[-1]:
             first = "first" if each.version == 1 else "the oldest that is kept"
             return Content.styled(first, MUTED)
-        return said(", ".join(each.changed) or "nothing")
+        return said(", ".join(LABELS.get(field, field) for field in each.changed) or "nothing")
 
     @on(Table.Moved)
     def _show_differences(self) -> None:
@@ -110,14 +111,15 @@ class HistoryDialog(Dialog[ConfigVersion | None]):
 
 
 def changes(found: Sequence[Difference]) -> list[Content]:
-    """`port  1883 → 8883`, a field a line."""
-    width = max((len(each.field) for each in found), default=0)
+    """`Port  1883 → 8883`, a field a line."""
+    labels = [LABELS.get(each.field, each.field) for each in found]
+    width = max(map(len, labels), default=0)
     return [
         Content.assemble(
-            (f"  {each.field:<{width}}  ", MUTED),
+            (f"  {label:<{width}}  ", MUTED),
             said(each.one),
             (" → ", MUTED),
             said(each.other, ACCENT),
         )
-        for each in found
+        for label, each in zip(labels, found, strict=True)
     ]

@@ -33,6 +33,7 @@ from cortex_tui.widgets.certificate import certificate_lines, halves
 from cortex_tui.widgets.form import Field
 from cortex_tui.widgets.hanging import Hanging, Line, line
 from cortex_tui.widgets.text import ACCENT, BAD, KEY, MUTED, OK, STRONG, WARN, said
+from cortex_tui.wording import worded, worded_result, worded_stage
 
 MARKS = {
     Outcome.OK: ("✓", OK),
@@ -107,17 +108,17 @@ class TestDialog(Dialog[Certificate | None]):
         try:
             result = await self.backend.test_connection(self._product_id, test, on_stage=self._take)
         except BackendError as error:
-            self._say(line("✗ ", error.message, BAD))
-            self.query_one("#ladder", Hanging).show([line("  ", error.hint)])
+            self._say(line("✗ ", worded(error.message), BAD))
+            self.query_one("#ladder", Hanging).show([line("  ", worded(error.hint))])
         else:
-            self._result = result
-            self._show_result(result)
+            self._result = worded_result(result)
+            self._show_result(self._result)
         self.refresh_bindings()
 
     def _take(self, told: StageResult) -> None:
         """One stage has ended."""
         if self.is_mounted and self._result is None:
-            self._stages[told.stage] = told
+            self._stages[told.stage] = worded_stage(told)
             self._show_ladder()
 
     # -- showing ------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from cortex_tui.widgets.line_input import LineInput
 from cortex_tui.widgets.lines import Lines
 from cortex_tui.widgets.pem_input import READING, PemInput
 from cortex_tui.widgets.text import ACCENT, BAD, MUTED, plain
+from cortex_tui.wording import worded
 
 ROOMY = 72
 """Columns from which on notes stand beside the fields."""
@@ -336,7 +337,7 @@ def in_words(problem: FieldProblem, item: str = "") -> str:
         case "missing":
             text = "is required"
         case _:
-            text = problem.message
+            text = worded(problem.message)
     return f"{inside}: {text}" if inside else text
 
 

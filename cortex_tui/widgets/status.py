@@ -22,6 +22,7 @@ from cortex_tui.widgets.text import (
     said,
     sparkline,
 )
+from cortex_tui.wording import LABELS, worded
 
 LABEL = 11
 STRIP_LINES = 3
@@ -98,9 +99,9 @@ def trouble(state: ProductState) -> list[Content]:
         )
     lines = []
     if status.connection_error and status.state is not ConnectionState.CONNECTED:
-        lines.append(said(status.connection_error, look_of(state).style))
+        lines.append(said(worded(status.connection_error), look_of(state).style))
     if status.hint and status.state is not ConnectionState.CONNECTED:
-        lines.append(said(status.hint))
+        lines.append(said(worded(status.hint)))
     if status.paused:
         lines.append(said(f"Paused: {status.paused}", WARN))
     for refused in status.refused_filters:
@@ -108,8 +109,8 @@ def trouble(state: ProductState) -> list[Content]:
             Content.assemble(said(f"✗ {refused.reason}: ", BAD), plain(refused.filter, MAX_FILTER))
         )
     if status.requires_restart:
-        what = f": {', '.join(status.waiting_changes)}" if status.waiting_changes else ""
-        lines.append(said(f"Saved changes wait for a reconnect{what}", WARN))
+        what = ", ".join(LABELS.get(field, field) for field in status.waiting_changes)
+        lines.append(said(f"Saved changes wait for a reconnect{what and ': '}{what}", WARN))
     return lines
 
 

@@ -63,6 +63,8 @@ def test_a_ca_file_and_what_goes_wrong_without(
     assert without.returncode == FAILED_AT[Stage.TLS] == 12
     assert "does not know: CN=Cortex Test Authority" in without.stdout
     assert "SHA-256 " in without.stdout
+    assert "Give the certificate of that authority as --ca-file" in without.stdout
+    assert "ca_cert" in run(environment, "test", url, "--json").stdout
     assert run(environment, "test", url, "--ca-file", str(authority.cert)).returncode == 0
     unverified = run(environment, "test", url, "--no-verify")
     assert unverified.returncode == 0
@@ -119,13 +121,47 @@ def test_a_password_is_asked_for_and_not_shown(
 
 
 @pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--filter", "a#"], "--filter has '#' beside other characters"),
+        (["--filter", ""], "--filter is empty"),
+        (["--filter", "$share//a"], "the group of --filter is empty"),
+        (["--filter", "$share/g"], "--filter is empty"),
+        (["--round-trip", ""], "--round-trip is empty"),
+        (["--round-trip", "a/+"], "--round-trip contains a wildcard"),
+        (["--ca-file", ""], "--ca-file: . is no file: name one"),
+        (["--ca-file", "/dev/zero"], "--ca-file: /dev/zero is no file: name one"),
+        (["--ca-file", "~nobody-here/x"], "--ca-file: ~nobody-here/x cannot be read"),
+        (["--ca-file", __file__], "--ca-file is no certificate in PEM form"),
+        (["--cert-file", __file__], "--cert-file and --key-file belong together"),
+        (["--key-file", __file__], "--cert-file and --key-file belong together"),
+        (["--password-file", __file__], "the URL names no user"),
+        (["--timeout", "nan"], "--timeout"),
+        (["--timeout", "61"], "--timeout"),
+        (["--timeout", "soon"], "--timeout"),
+    ],
+)
+def test_an_option_that_cannot_be_is_named(
+    environment: dict[str, str], options: list[str], problem: str
+) -> None:
+    done = run(environment, "test", "mqtt://localhost:1", *options)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert problem in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
     ("url", "problem"),
     [
         ("http://localhost", "another scheme than mqtt or mqtts"),
         ("ws://localhost", "another scheme"),
-        ("mqtt://localhost:no", "cannot be read"),
+        ("mqtt://localhost:no", "It is a number from 1 to 65,535"),
+        ("mqtt://localhost:0", "It is a number from 1 to 65,535"),
+        ("mqtt://localhost:65536", "It is a number from 1 to 65,535"),
+        ("mqtt://alice:wonder#land@localhost", "goes on after the port"),
+        ("mqtt://[::1", "the URL cannot be read"),
         ("mqtt://localhost/topic", "goes on after the port"),
-        ("mqtt://", "host is empty"),
+        ("mqtt://", "cortex: host is empty"),
         ("mqtt://a..b", "host has an empty part between two dots"),
     ],
 )
@@ -134,6 +170,7 @@ def test_a_url_that_is_none(environment: dict[str, str], url: str, problem: str)
     assert done.returncode == 2
     assert problem in done.stderr
     assert "Traceback" not in done.stderr
+    assert "wonder" not in done.stderr
 
 
 async def test_products_are_tested_as_they_are_stored(
@@ -160,6 +197,9 @@ async def test_products_are_tested_as_they_are_stored(
         assert granted["filter"] == "$share/bre//v3/applications/+/business-events"
         every = await test(url, "--json")
         assert [each["status"] for each in json.loads(every.stdout)] == ["success"]
+        unknown = await test(url, "localhost")
+        assert unknown.returncode == 2
+        assert "To test a broker itself, write mqtt://HOST." in unknown.stderr
         nothing = await test(url, "not configured")
         assert nothing.returncode == 2
         assert "MQTT is not configured for this product" in nothing.stderr

@@ -273,11 +273,11 @@ async def test_a_key_of_another_certificate_is_said_at_the_key(
         await to(person, "Client key")
         await person.type(put(here, "other.key", authority.client("other").key))
         await person.press("f2")
-        await person.sees("✗ client_cert and client_key do not belong together")
+        await person.sees("✗ Client cert and Client key do not belong together")
         await person.fill("/dev/null")
         await person.sees("✗ /dev/null is no file: name one")
         await person.fill("one.crt")
-        await person.sees("client_key is no private key in PEM form")
+        await person.sees("Client key is no private key in PEM form")
 
 
 async def test_what_was_stored_can_be_removed(

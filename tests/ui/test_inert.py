@@ -223,10 +223,10 @@ async def test_a_history_is_not_broken_by_who_made_it(
         await person.press("enter")
         await person.sees("Clean session")
         await person.press("h")
-        await person.sees("▸ 2 now", "client_id")
+        await person.sees("▸ 2 now", "Client id")
         inert(person, width=80)
         await person.press("down")
-        await person.sees("client_id  [/x] → none")
+        await person.sees("Client id  [/x] → none")
         inert(person, width=80)
 
 

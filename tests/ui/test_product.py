@@ -112,11 +112,11 @@ async def test_problems_on_the_other_tab_are_gone_to(
         await person.press("f6", "enter")
         await to(person, "Group")
         await person.fill("a/b")
-        await person.sees("✗ shared_group contains '/'")
+        await person.sees("✗ Group contains '/'")
         await person.press("f6", "f6", "f6", "f6")
         await person.sees("Clean session")
         await person.press("f2")
-        await person.sees("✗ shared_group contains '/'")
+        await person.sees("✗ Group contains '/'")
         await person.sees("One value needs correcting")
 
 
@@ -132,7 +132,7 @@ async def test_the_password_says_what_becomes_of_it_and_is_never_shown(
         await person.type("wrong")
         await person.sees("Password", "•••••", "new")
         await person.press("f3")
-        await person.sees("password  kept → new")
+        await person.sees("Password  kept → new")
         await person.press("y")
         await person.sees("✗ latched")
         await person.sees("code 5")

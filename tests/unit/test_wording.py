@@ -1,0 +1,52 @@
+"""Fields by the name they have where somebody reads of them."""
+
+import pytest
+
+from cortex_tui.diagnosis import Diagnosis, Outcome, Stage, StageResult
+from cortex_tui.models import BrokerConfig, TopicsConfig
+from cortex_tui.screens.config import BROKER_FIELDS, TOPICS_FIELDS
+from cortex_tui.wording import LABELS, worded, worded_result
+
+
+@pytest.mark.parametrize(
+    ("text", "reads"),
+    [
+        ("Turn use_tls off, or use another port", "Turn TLS off, or use another port"),
+        ("Give client_cert and client_key", "Give Client cert and Client key"),
+        ("Give the certificate as ca_cert.", "Give the certificate as CA certificate."),
+        ("ca_cert: it is no certificate", "CA certificate: it is no certificate"),
+        ("Check username, password and host", "Check username, password and host"),
+        ("a file my_ca_cert.pem, or ca_cert.pem", "a file my_ca_cert.pem, or ca_cert.pem"),
+        ("broker.use_tls and some_other", "broker.use_tls and some_other"),
+    ],
+)
+def test_fields_have_their_labels(text: str, reads: str) -> None:
+    assert worded(text) == reads
+
+
+def test_every_field_of_the_forms_has_its_label_here() -> None:
+    assert list(LABELS) == [each.name for each in (*BROKER_FIELDS, *TOPICS_FIELDS)]
+    assert set(LABELS) == {*BrokerConfig.model_fields, *TopicsConfig.model_fields}
+
+
+def test_a_result_is_worded_where_it_advises_and_nowhere_else() -> None:
+    told = Diagnosis(
+        status="error",
+        connected=False,
+        error="use_tls",
+        details="Turn use_tls on",
+        stages=(
+            StageResult(stage=Stage.DNS, outcome=Outcome.OK, seen="use_tls"),
+            StageResult(stage=Stage.TLS, outcome=Outcome.FAILED, cause="c", advice="Give ca_cert"),
+        ),
+        warnings=("turn use_tls on",),
+    )
+    named = worded_result(told, {"use_tls": "TLS", "ca_cert": "--ca-file"})
+    assert isinstance(named, Diagnosis)
+    assert (named.error, named.details, named.warnings) == (
+        "use_tls",
+        "Turn TLS on",
+        ("turn TLS on",),
+    )
+    assert (named.stages[0].seen, named.stages[1].advice) == ("use_tls", "Give --ca-file")
+    assert named.stages[0].advice is None
