@@ -16,6 +16,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from cortex_tui import __version__, daemon, diagnosing, happenings, scripting
+from cortex_tui.usage import (
+    NOT_CONNECTED,
+    UNFORESEEN,
+    UNREACHABLE,
+    USAGE,
+    Number,
+    fail,
+    fail_misused,
+)
 
 if TYPE_CHECKING:
     from cortex_tui.app import CortexApp, OpenBackend
@@ -23,12 +32,15 @@ if TYPE_CHECKING:
     from cortex_tui.session import Session
     from cortex_tui.settings import Context, Remembered, Settings, Target
 
-NOT_CONNECTED, USAGE, UNREACHABLE, UNFORESEEN = 1, 2, 3, 70
-"""Exit codes; 0 is fine."""
-
 
 class _Cortex(click.Group):
     """Turns what can go wrong into one message with its fix, never a traceback."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        try:
+            return super().make_context(*arguments, **options)
+        except click.UsageError as error:
+            fail_misused(error)
 
     def invoke(self, ctx: click.Context) -> Any:
         from cortex_tui.backend import BackendError, Conflict, Invalid, NotFound, Unsupported
@@ -42,20 +54,14 @@ class _Cortex(click.Group):
             fail(error.message, error.hint, USAGE)
         except BackendError as error:
             fail(error.message, error.hint, UNREACHABLE)
+        except click.UsageError as error:
+            fail_misused(error)
         except (click.exceptions.Exit, click.Abort, click.ClickException):
             raise
         except Exception:
             _log_to_file()
             logging.getLogger(__name__).critical("the command failed", exc_info=True)
             _fail_unforeseen()
-
-
-def fail(message: str, hint: str = "", code: int = USAGE) -> NoReturn:
-    """Say what is wrong and how to mend it, on stderr, and exit with `code`."""
-    click.echo(f"cortex: {message}", err=True)
-    if hint:
-        click.echo(f"  {hint}", err=True)
-    sys.exit(code)
 
 
 def _fail_unforeseen() -> NoReturn:
@@ -126,7 +132,7 @@ def main(
 @main.command()
 @click.option(
     "--rate",
-    type=click.FloatRange(0, 1_000),
+    type=Number(0, 1_000),
     default=4.0,
     show_default=True,
     help="Simulated events per second.",

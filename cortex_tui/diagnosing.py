@@ -25,6 +25,7 @@ from cortex_tui.models import (
 )
 from cortex_tui.scripting import find, print_json
 from cortex_tui.settings import SettingsError, read_secret
+from cortex_tui.usage import Number
 from cortex_tui.wording import LABELS, worded, worded_result
 
 FAILED_AT = {stage: code for code, stage in enumerate(Stage, start=10)}
@@ -79,9 +80,7 @@ Examples:
     type=click.Path(path_type=Path),
     help=f"Its one line is the password. [env: {PASSWORD}, itself]",
 )
-@click.option(
-    "--timeout", type=click.FloatRange(1, 60), help="Seconds a test may take.  [default: 10]"
-)
+@click.option("--timeout", type=Number(1, 60), help="Seconds a test may take.  [default: 10]")
 @click.pass_obj
 def test(session: Any, /, target: str | None, as_json: bool, **options: Any) -> None:
     """Say why a broker can or cannot be connected to: which step fails, and what to change.

@@ -17,7 +17,7 @@ from cortex_tui.settings import (
     SettingsError,
     Target,
     config_file,
-    default_db,
+    database,
     environment_token,
 )
 
@@ -69,7 +69,7 @@ async def open_local(context: Context, settings: Settings) -> "LocalBackend":
     up before. Raises `BackendError`."""
     room = await asyncio.to_thread(importlib.import_module, "cortex_tui.local.backend")
     backend: LocalBackend = await room.LocalBackend.open(
-        (context.db or default_db()).expanduser(),
+        database(context),
         key=SecretStr(key) if (key := os.environ.get("CORTEX_KEY")) else None,
         durability=settings.durability,
         delivery=settings.delivery_beside(config_file()),
@@ -94,7 +94,10 @@ def _target(settings: Settings, how: str, value: object) -> Target:
             return Target(LOCAL, Context(db=Path(text)))
         case "--url" | "CORTEX_URL":
             if not text.startswith(("http://", "https://")):
-                raise SettingsError(f"{how} has no scheme", "Start it with http:// or https://.")
+                raise SettingsError(
+                    f"{how} does not start with http:// or https://",
+                    "Write it like http://localhost:8004.",
+                )
             return Target(text, Context(url=text))
         case _:
             return Target(text, settings.context(text, how))

@@ -149,11 +149,13 @@ async def subscriptions(
     if enable is not None or disable is not None:
         may_change()
     found = await find(backend, product)
-    for name, enabled in ((enable, True), (disable, False)):
-        if name is not None:
-            subscription = named(await backend.subscriptions(found.id), name)
-            change = SubscriptionChange(enabled=enabled)
-            await backend.update_subscription(found.id, subscription.id, change)
+    known = await backend.subscriptions(found.id)
+    wanted = [
+        (named(known, n), on) for n, on in ((enable, True), (disable, False)) if n is not None
+    ]
+    for subscription, enabled in wanted:
+        change = SubscriptionChange(enabled=enabled)
+        await backend.update_subscription(found.id, subscription.id, change)
     rows = await backend.subscriptions(found.id)
     if as_json:
         print_json([row.model_dump(mode="json") for row in rows])

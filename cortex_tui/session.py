@@ -14,6 +14,7 @@ from cortex_tui.settings import (
     SettingsError,
     Target,
     config_file,
+    database,
     load,
 )
 
@@ -91,7 +92,7 @@ class Session:
         """Open what was asked for, for a command that only looks or switches: a database that is
         named has to be there."""
         db = self.target.context.db
-        if db is not None and not db.expanduser().exists():
+        if db is not None and not database(self.target.context).exists():
             raise SettingsError(
                 f"there is no database {db}", f"Check the path; `cortex --db {db}` makes a new one."
             )

@@ -121,6 +121,21 @@ def config_file() -> Path:
     return Path(_dirs().user_config_dir) / "config.toml"
 
 
+def database(context: Context) -> Path:
+    """Where the database of `context` is, whether it is there or not. Raises `SettingsError`."""
+    named = default_db() if context.db is None else context.db
+    try:
+        path = named.expanduser()
+        folder = path.is_dir()
+        path.exists()  # a name too long for the file system is told of here
+    except (OSError, RuntimeError, ValueError) as error:
+        what = f"{str(named)[:200]} cannot be used as a database: {_reason(error)}"
+        raise SettingsError(what, "Check the path.") from None
+    if folder:
+        raise SettingsError(f"{named} cannot be used as a database: it is a folder", "Name a file.")
+    return path
+
+
 def default_db() -> Path:
     """The database of the embedded orchestrator, in the XDG data folder."""
     return Path(_dirs().user_data_dir) / "cortex.db"
@@ -193,7 +208,7 @@ def read_secret(path: Path, noun: str) -> SecretStr:
     """A secret in a file of its own, without the line end. Raises `SettingsError`."""
     try:
         secret = path.expanduser().read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise SettingsError(
             f"{noun} {path} cannot be read: {_reason(error)}", "Check the path."
         ) from None
@@ -202,8 +217,12 @@ def read_secret(path: Path, noun: str) -> SecretStr:
     return SecretStr(secret)
 
 
-def _reason(error: OSError | UnicodeDecodeError) -> str:
-    return f"{error.strerror}" if isinstance(error, OSError) else "it is no text in UTF-8"
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"{error.strerror}"
+    if isinstance(error, UnicodeDecodeError):
+        return "it is no text in UTF-8"
+    return "there is no such place"  # no such user's home, or a NUL character
 
 
 def environment_token() -> SecretStr | None:

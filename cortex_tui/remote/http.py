@@ -35,6 +35,8 @@ _FAILURES = (
     UnicodeError,
 )
 
+MAX_PORT = 65_535
+
 M = TypeVar("M", bound=Model)
 
 
@@ -53,6 +55,8 @@ def base_url(text: str) -> httpx.URL:
         raise BackendError(
             "The URL has no scheme or no host", "Write it like http://localhost:8004."
         )
+    if url.port is not None and not 0 < url.port <= MAX_PORT:
+        raise BackendError("The port of the URL is none", "It is a number from 1 to 65,535.")
     if url.userinfo:
         raise BackendError(
             "The URL contains a user name or password",

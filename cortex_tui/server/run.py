@@ -108,8 +108,13 @@ def _check_tls(cert: Path | None, key: Path | None) -> None:
             path.open().close()
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, no_password)
     except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise CannotServe(
+                f"--tls-key {key} is not the key of --tls-cert {cert}", "Give the two together."
+            ) from error
+        files = f"--tls-cert {cert}" + (f" or --tls-key {key}" if key else ", without --tls-key,")
         raise CannotServe(
-            f"The TLS certificate cannot be used: {error.strerror or error}",
+            f"{files} is not what it has to be",
             "--tls-cert takes a PEM file with the certificate chain, --tls-key its private key.",
         ) from error
     except OSError as error:

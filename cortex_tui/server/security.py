@@ -34,6 +34,8 @@ class CannotServe(BackendError):
 
 def check_binding(host: str, token: SecretStr | None) -> None:
     """Raise `CannotServe` where `host` is reachable from other machines and there is no token."""
+    if not host.strip():
+        raise CannotServe("--host is empty", "Give an address of this machine, as 127.0.0.1.")
     if token is None and not is_loopback(host):
         raise CannotServe(
             f"Without a token the server listens on this machine only, not on {host}",

@@ -1,0 +1,42 @@
+"""Wrong use of the command: what is wrong and how to mend it, on stderr."""
+
+import math
+import sys
+from typing import Any, NoReturn
+
+import click
+
+NOT_CONNECTED, USAGE, UNREACHABLE, UNFORESEEN = 1, 2, 3, 70
+"""Exit codes; 0 is fine."""
+
+
+def fail(message: str, hint: str = "", code: int = USAGE) -> NoReturn:
+    """Say what is wrong and how to mend it, on stderr, and exit with `code`."""
+    click.echo(f"cortex: {message}", err=True)
+    if hint:
+        click.echo(f"  {hint}", err=True)
+    sys.exit(code)
+
+
+def fail_misused(error: click.UsageError) -> NoReturn:
+    """The same of arguments that cannot be."""
+    message, hint = error.format_message(), ""
+    parameter = error.param if isinstance(error, click.BadParameter) else None
+    if parameter is not None and not isinstance(error, click.MissingParameter):
+        message = f"{parameter.opts[0]}: {error.message}"
+        if isinstance(parameter.type, click.IntRange | click.FloatRange):
+            hint = f"Give a number from {parameter.type.min:,} to {parameter.type.max:,}. "
+    asked = error.ctx.command_path if error.ctx else "cortex"
+    fail(message, f"{hint}See {asked} --help.")
+
+
+class Number(click.FloatRange):
+    """A number within limits, and no `nan`, which none excludes."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail("nan is no number", param, ctx)
+        return number
