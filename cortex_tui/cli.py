@@ -80,10 +80,12 @@ def _fail_unforeseen() -> NoReturn:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""\b
 Examples:
-  cortex                         products of this machine, in ~/.local/share/cortex
-  cortex --db ./try.db           the same, in a database of your own
-  cortex --url http://localhost:8004    an orchestrator elsewhere
-  cortex demo                    a throw-away orchestrator with a broker and events
+  cortex demo                          look around; it leaves nothing behind
+  cortex                               your products, in ~/.local/share/cortex
+  cortex --db ./try.db                 in a database of your own
+  cortex --url http://localhost:8004   of an orchestrator elsewhere
+  cortex status                        as a script sees it, with an exit code
+  cortex COMMAND --help                more examples
 """,
 )
 @click.option(
@@ -91,10 +93,15 @@ Examples:
     type=click.Path(path_type=Path),
     help="Database of the embedded orchestrator. [env: CORTEX_DB]",
 )
-@click.option("--url", help="A remote orchestrator. [env: CORTEX_URL, CORTEX_TOKEN]")
-@click.option("--context", "context_name", help="A context of config.toml. [env: CORTEX_CONTEXT]")
+@click.option("--url", metavar="URL", help="A remote orchestrator. [env: CORTEX_URL, CORTEX_TOKEN]")
+@click.option(
+    "--context",
+    "context_name",
+    metavar="NAME",
+    help="A context of config.toml. [env: CORTEX_CONTEXT]",
+)
 @click.option("--read-only", is_flag=True, help="Refuse every change.")
-@click.option("--theme", help="Theme of the application, for this run.")
+@click.option("--theme", metavar="NAME", help="Theme of the application, for this run.")
 @click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal.")
 @click.version_option(__version__, prog_name="cortex", message="%(prog)s %(version)s")
 @click.pass_context
@@ -133,6 +140,7 @@ def main(
 @click.option(
     "--rate",
     type=Number(0, 1_000),
+    metavar="EVENTS",
     default=4.0,
     show_default=True,
     help="Simulated events per second.",
@@ -140,21 +148,22 @@ def main(
 @click.option(
     "--port",
     type=click.IntRange(0, 65_535),
+    metavar="PORT",
     help="Serve the HTTP API there too, to this machine only; 0: any port.",
 )
 @click.pass_obj
 def demo(session: "Session", rate: float, port: int | None) -> None:
-    """A throw-away orchestrator: three products, a broker and simulated business events.
+    """Show a demo: three products, a broker and live events.
 
     One product is healthy, the broker of one refuses its password, one is not configured. Nothing
-    is left behind.
+    is sent to anybody, and nothing is left behind.
 
     \b
     Examples:
       cortex demo
       cortex demo --rate 200
-      cortex demo --port 8004        and in a second terminal:
-        cortex --url http://127.0.0.1:8004 events "car tyres" --follow
+      cortex demo --port 8004          and in a second terminal:
+      cortex --url http://127.0.0.1:8004 events "car tyres" --follow
     """
     _need_terminal()
     if port is not None:
@@ -200,23 +209,47 @@ async def _served(backend: "Backend", port: int | None) -> AsyncIterator[str | N
 
 @main.command()
 @click.option("--db", type=click.Path(path_type=Path), help="The same as before the command.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
-    "--port", type=click.IntRange(0, 65_535), default=8004, show_default=True, help="0: any."
+    "--host",
+    metavar="ADDRESS",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on.",
 )
-@click.option("--token-file", type=click.Path(path_type=Path), help="[env: CORTEX_TOKEN, itself]")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    metavar="PORT",
+    default=8004,
+    show_default=True,
+    help="Port to listen on; 0: any.",
+)
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    help="Its one line is the token. [env: CORTEX_TOKEN, itself]",
+)
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="PEM file with the chain.")
 @click.option("--tls-key", type=click.Path(path_type=Path), help="PEM file with its private key.")
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="text")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Of the log, on stderr.",
+)
 @click.pass_obj
 def serve(session: "Session", /, db: Path | None, **options: Any) -> None:
-    """Be an orchestrator for others: the HTTP API over the embedded one, without screens.
+    """Serve the HTTP API of an orchestrator, without screens.
+
+    It runs the products of its database, for every `cortex --url` and every other client. Without
+    a token it listens to this machine only.
 
     \b
     Examples:
       cortex serve
-      cortex serve --db /srv/cortex.db --host 0.0.0.0 --token-file /etc/cortex/token \\
-          --tls-cert cert.pem --tls-key key.pem
+      cortex serve --db /srv/cortex.db --host 0.0.0.0 \\
+          --token-file /etc/cortex/token --tls-cert cert.pem --tls-key key.pem
     """
     context = session.target.context
     if db is not None:

@@ -56,21 +56,28 @@ _ADDRESS = re.compile(r"[^\s/]+:[0-9]+")
 
 @click.command(
     epilog="""\b
-Exit codes: 0 everything works; 10 DNS, 11 TCP, 12 TLS, 13 CONNECT, 14 SUBSCRIBE or
-15 ROUND TRIP failed (of several products, the first that failed); 1 failed, and the
-orchestrator tells no stage; 2 wrong usage; 3 the orchestrator cannot be asked.
+Exit codes:
+  0    everything works
+  10   DNS failed, 11 TCP, 12 TLS, 13 CONNECT, 14 SUBSCRIBE, 15 ROUND TRIP;
+       of several products, the first that failed
+  1    failed, and the orchestrator tells no stage
+  2    wrong usage
+  3    the orchestrator cannot be asked
 
 \b
 Examples:
   cortex test                                every product
   cortex test tyres --round-trip a/b/test
-  cortex test mqtts://alice@broker.example:8883 --ca-file ca.pem --json
+  cortex test mqtt://localhost --filter 'a/#'
+  cortex test mqtts://alice@broker.example --ca-file ca.pem --json
 """
 )
-@click.argument("target", required=False, metavar="[PRODUCT | mqtt[s]://[USER@]HOST[:PORT]]")
+@click.argument("target", required=False, metavar="[PRODUCT | URL]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--round-trip", metavar="TOPIC", help="Publish there too, and wait for it.")
-@click.option("--filter", "filters", metavar="FILTER", multiple=True, help="Subscribe to it.")
+@click.option(
+    "--filter", "filters", metavar="FILTER", multiple=True, help="Subscribe to it; repeat for more."
+)
 @click.option("--ca-file", metavar="PEM", help="Authorities to trust, instead of the system's.")
 @click.option("--cert-file", metavar="PEM", help="Client certificate.")
 @click.option("--key-file", metavar="PEM", help="Its private key, without a passphrase.")
@@ -80,12 +87,14 @@ Examples:
     type=click.Path(path_type=Path),
     help=f"Its one line is the password. [env: {PASSWORD}, itself]",
 )
-@click.option("--timeout", type=Number(1, 60), help="Seconds a test may take.  [default: 10]")
+@click.option("--timeout", type=Number(1, 60), metavar="SECONDS", help="For a test.  [default: 10]")
 @click.pass_obj
 def test(session: Any, /, target: str | None, as_json: bool, **options: Any) -> None:
-    """Say why a broker can or cannot be connected to: which step fails, and what to change.
+    """Say why a broker can be connected to, or why not.
 
-    Without a target every product is tested. Nothing is saved, and no running connection is
+    It goes step by step, names the one that fails, and says what to change. PRODUCT is an id or a
+    name, URL is mqtt://[USER@]HOST[:PORT], or mqtts:// with TLS; without either, every product is
+    tested. Nothing is saved, and no running connection is
     disturbed. A password is never an argument: it is asked for, or comes from a file or the
     environment; a product's stored one is used as it is.
     """

@@ -35,7 +35,12 @@ def register(group: click.Group) -> None:
 
 
 _limit = click.option(
-    "--limit", type=click.IntRange(1, MOST), default=100, show_default=True, help="At most so many."
+    "--limit",
+    type=click.IntRange(1, MOST),
+    metavar="N",
+    default=100,
+    show_default=True,
+    help="At most so many.",
 )
 
 
@@ -46,7 +51,9 @@ _limit = click.option(
 async def events(
     backend: Backend, product: str, *, follow: bool, limit: int, as_json: bool
 ) -> None:
-    """List the newest events of PRODUCT (id or name), newest first.
+    """List the newest events of PRODUCT, or follow them.
+
+    PRODUCT is an id or a name. The newest stands first; with --follow, last.
 
     \b
     Examples:
@@ -107,17 +114,24 @@ def _line(event: Event) -> str:
     return "  ".join(map(plain, (at, event.name or "-", event.topic, plain(what, COLUMN))))
 
 
+def _is_id(_: click.Context, __: click.Parameter, value: int | None) -> int | None:
+    if value is not None and not 0 < value < 2**63:
+        raise click.BadParameter(f"{value} is no id of an action: they count from 1")
+    return value
+
+
 @click.argument("product")
 @click.option(
     "--state",
     "states",
+    metavar="STATE",
     type=click.Choice([each.value for each in JobState]),
     multiple=True,
-    help="Only those in this state; may be given more than once.",
+    help=f"Only those in this state: {', '.join(JobState)}. May be given more than once.",
 )
 @click.option("--retry", is_flag=True, help="Attempt the chosen dead letters anew.")
 @click.option("--discard", is_flag=True, help="Delete the chosen that are dead or wait.")
-@click.option("--id", "job_id", type=click.IntRange(1, 2**63 - 1), help="Choose this one.")
+@click.option("--id", "job_id", type=int, metavar="ID", callback=_is_id, help="Choose this one.")
 @click.option("--subscription", metavar="NAME", help="Choose those of this subscription.")
 @click.option("--all", "every", is_flag=True, help="Choose all of the product.")
 @_limit
@@ -135,7 +149,9 @@ async def actions(
     limit: int,
     as_json: bool,
 ) -> None:
-    """List the newest actions of PRODUCT (id or name), retry dead letters, or discard some.
+    """List the newest actions of PRODUCT; retry or discard some.
+
+    PRODUCT is an id or a name. Dead letters are actions that were given up.
 
     \b
     Examples:

@@ -71,7 +71,9 @@ async def products(backend: Backend, as_json: bool) -> None:
     """List the products with their state.
 
     \b
-    Example: cortex products --json | jq '.[].name'
+    Examples:
+      cortex products
+      cortex products --json | jq -r '.[].name'
     """
     states = await _settled(backend)
     if as_json:
@@ -96,7 +98,9 @@ async def products(backend: Backend, as_json: bool) -> None:
 @json_option
 @click.option("--watch", is_flag=True, help="Go on, with a line for every change.")
 async def status(backend: Backend, product: str | None, as_json: bool, watch: bool) -> None:
-    """Say how the connections are: of PRODUCT (id or name), or of all.
+    """Say how the connections are, of all products or of one.
+
+    PRODUCT is an id or a name.
 
     Exits with 0 where all that should be connected are, 1 where one is not, 3 where the
     orchestrator cannot be asked.
@@ -141,19 +145,23 @@ async def _follow(backend: Backend, chosen: int | None, as_json: bool) -> None:
 async def subscriptions(
     backend: Backend, product: str, enable: str | None, disable: str | None, as_json: bool
 ) -> None:
-    """List the subscriptions of PRODUCT (id or name), or switch one on or off.
+    """List the subscriptions of PRODUCT, or switch one on or off.
+
+    PRODUCT is an id or a name. A switch takes effect at the broker at once, without a reconnect.
 
     \b
-    Example: cortex subscriptions tyres --disable payment_marked_as_pending
+    Examples:
+      cortex subscriptions tyres
+      cortex subscriptions tyres --disable payment_marked_as_pending
     """
     if enable is not None or disable is not None:
         may_change()
     found = await find(backend, product)
     known = await backend.subscriptions(found.id)
-    wanted = [
-        (named(known, n), on) for n, on in ((enable, True), (disable, False)) if n is not None
-    ]
-    for subscription, enabled in wanted:
+    given = ((enable, True), (disable, False))
+    for subscription, enabled in [
+        (named(known, name), on) for name, on in given if name is not None
+    ]:
         change = SubscriptionChange(enabled=enabled)
         await backend.update_subscription(found.id, subscription.id, change)
     rows = await backend.subscriptions(found.id)
@@ -177,12 +185,14 @@ async def subscriptions(
 
 @click.argument("product")
 async def reconnect(backend: Backend, product: str) -> None:
-    """Connect PRODUCT (id or name) anew, and say how that went.
+    """Connect PRODUCT anew, and say how that went.
 
-    Exits with 0 where it is connected afterwards, else with 1.
+    PRODUCT is an id or a name. Exits with 0 where it is connected afterwards, else with 1.
 
     \b
-    Example: cortex --url http://127.0.0.1:8004 reconnect tyres
+    Examples:
+      cortex reconnect tyres
+      cortex --url http://127.0.0.1:8004 reconnect tyres
     """
     may_change()
     found = await find(backend, product)

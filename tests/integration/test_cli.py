@@ -296,7 +296,10 @@ def test_a_read_only_context_changes_nothing(environment: dict[str, str], tmp_pa
 def test_the_help_of_every_command_has_an_example(name: str | None) -> None:
     shown = CliRunner().invoke(main, ["--help"] if name is None else [name, "--help"])
     assert shown.exit_code == 0
-    assert "Example" in shown.output
+    assert "Examples:\n" in shown.output
+    # At 80 columns nothing is folded by the terminal, and no summary is cut off.
+    assert max(map(len, shown.output.splitlines())) <= 80
+    assert "..." not in shown.output.partition("Examples:")[0].partition("Commands:")[2]
 
 
 def test_a_shell_completes_commands(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -456,9 +456,9 @@ async def test_tls(local: LocalBackend, authority: Authority) -> None:
         (None, "key", "--tls-key is given without --tls-cert"),
         ("missing", "key", "missing cannot be read: No such file"),
         ("cert", "missing", "missing cannot be read: No such file"),
-        ("key", "key", "The TLS certificate cannot be used"),
-        ("cert", "other", "The TLS certificate cannot be used"),
-        ("cert", None, "The TLS certificate cannot be used"),
+        ("key", "key", "is not what it has to be"),
+        ("cert", "other", "is not the key of --tls-cert"),
+        ("cert", None, "without --tls-key, is not what it has to be"),
         ("cert", "encrypted", "The TLS key is encrypted"),
     ],
 )
