@@ -115,6 +115,8 @@ class Processing:
                 "rate_1m": round(rate(each.id, 60, now), 2),
                 "rate_5m": round(rate(each.id, 300, now), 2),
             }
+            if figures == dict.fromkeys(figures, 0):
+                return each
             stats = each.stats.model_copy(update=figures)
             return each.model_copy(update={"stats": stats})
 

@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import SecretStr
 from sqlite_utils import Database
@@ -68,6 +68,13 @@ class Overview:
     subscriptions_enabled: int
 
 
+class _Listed(NamedTuple):
+    """A subscription as it was read."""
+
+    row: Row
+    subscription: Subscription
+
+
 class Store:
     """The database of one orchestrator."""
 
@@ -84,6 +91,8 @@ class Store:
         """Counts the transactions, at both ends: odd while one is under way."""
         self._read: dict[int, tuple[int, Overview]] = {}
         """The overviews that were read last, and the version that was current then."""
+        self._listed: tuple[tuple[int, TopicsConfig] | None, dict[int, _Listed]] = None, {}
+        """The product whose subscriptions were read last, by which topics, and what they were."""
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             self._writer = _connect(path)
@@ -205,8 +214,13 @@ class Store:
     def topics(self, product_id: int) -> TopicsConfig:
         """The stored topics, or the defaults where the product is not configured. Raises
         `NotFound`."""
-        config = self.config(product_id)
-        return config.topics if config else TopicsConfig()
+        for row in self.rows(
+            """SELECT c.topics FROM products p LEFT JOIN configs c ON c.product_id = p.id
+            WHERE p.id = ?""",
+            product_id,
+        ):
+            return TopicsConfig() if row["topics"] is None else _topics(row["topics"])
+        raise NotFound("Product not found")
 
     def save_config(
         self,
@@ -296,7 +310,13 @@ class Store:
         configuration. Raises `NotFound`."""
         topics = topics or self.topics(product_id)
         rows = self.rows("SELECT * FROM subscriptions WHERE product_id = ? ORDER BY id", product_id)
-        return [_subscription(row, topics) for row in rows]
+        # Whoever looks at a product reads its subscriptions every second; few of them change.
+        of_whom, known = self._listed
+        if of_whom != (product_id, topics):
+            known = {}
+        listed = {row["id"]: _listed(row, topics, known.get(row["id"])) for row in rows}
+        self._listed = (product_id, topics), listed
+        return [each.subscription for each in listed.values()]
 
     def subscription(self, product_id: int, subscription_id: int) -> Subscription:
         """Raises `NotFound`."""
@@ -475,6 +495,17 @@ def _models(parts: dict[str, Any]) -> dict[str, Any]:
         "broker": BrokerConfig.model_validate(parts["broker"], context=STORED),
         "topics": TopicsConfig.model_validate(parts["topics"], context=STORED),
     }
+
+
+def _topics(text: str) -> TopicsConfig:
+    return TopicsConfig.model_validate_json(text, context=STORED)
+
+
+def _listed(row: Row, topics: TopicsConfig, known: _Listed | None) -> _Listed:
+    """`known` where the row is the same, so that what did not change stays the same object."""
+    if known is not None and known.row == row:
+        return known
+    return _Listed(row, _subscription(row, topics))
 
 
 def _subscription(row: Row, topics: TopicsConfig) -> Subscription:

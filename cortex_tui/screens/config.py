@@ -138,8 +138,9 @@ class ConfigPane(Pane):
 
     def show_subscriptions(self, subscriptions: Sequence[Subscription]) -> None:
         """Whose topics the preview covers."""
-        self._subscriptions = subscriptions
-        self._preview()
+        before, self._subscriptions = self._subscriptions, subscriptions
+        if list(map(_heard, before)) != list(map(_heard, subscriptions)):
+            self._preview()
 
     @on(Form.Edited)
     def _edited(self, event: Form.Edited) -> None:
@@ -381,3 +382,13 @@ def _of(part: str, problems: Sequence[FieldProblem]) -> list[FieldProblem]:
         for problem in problems
         if problem.loc and problem.loc[0] == part
     ]
+
+
+def _heard(subscription: Subscription) -> tuple[object, ...]:
+    """All that the filters for the broker depend on."""
+    return (
+        subscription.enabled,
+        subscription.derived,
+        subscription.topic,
+        subscription.application_id,
+    )

@@ -78,7 +78,9 @@ class SubscriptionsPane(TablePane):
     def show(self, subscriptions: Sequence[Subscription]) -> None:
         """Show these subscriptions."""
         self.listing.replace(
-            row.model_copy(update={"enabled": self._wanted.get(row.id, row.enabled)})
+            row.model_copy(update={"enabled": self._wanted[row.id]})
+            if row.id in self._wanted
+            else row
             for row in subscriptions
         )
         self._say()

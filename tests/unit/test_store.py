@@ -310,3 +310,25 @@ def test_a_full_disk_is_called_one(store: Store) -> None:
     with pytest.raises(sqlite3.OperationalError, match="full"), store.writing() as db:
         db.conn.execute("INSERT INTO settings VALUES ('big', ?)", ("x" * 100_000,))
     assert store.create_product(ProductDraft(name="Tyres")).name == "Tyres"
+
+
+def test_subscriptions_that_did_not_change_are_not_read_into_models_again(store: Store) -> None:
+    product = store.create_product(ProductDraft(name="p"))
+    first, second = (
+        store.create_subscription(product.id, SubscriptionDraft(name=name)) for name in "ab"
+    )
+    before = store.subscriptions(product.id)
+    assert before == [first, second]
+    with store.writing() as db:
+        count(db, {}, {second.id: SubscriptionCount(received=3, last_at=1_769_000_000.0)})
+    after = store.subscriptions(product.id)
+    assert after[0] is before[0]
+    assert after[1].stats.messages_received == 3
+    elsewhere = store.subscriptions(product.id, TopicsConfig(prefix="other"))
+    assert [each.topic for each in elsewhere] == ["other/+/business-events"] * 2
+    assert store.subscriptions(product.id) == after
+    store.delete_subscription(product.id, first.id)
+    assert store.subscriptions(product.id) == after[1:]
+    store.delete_product(product.id)
+    with pytest.raises(NotFound):
+        store.subscriptions(product.id)
