@@ -10,7 +10,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
 from cortex_tui.diagnosis import Stage
-from cortex_tui.local.causes import PeerClosed, explain, reason_name, reason_of_v3
+from cortex_tui.local.causes import PeerClosed, explain
+from cortex_tui.local.reasons import reason_name, reason_of_v3
 from cortex_tui.models import BrokerConfig, ConnectionTest
 
 BROKER = BrokerConfig.model_validate(

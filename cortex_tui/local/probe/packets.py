@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from cortex_tui.local.causes import reason_of_v3
+from cortex_tui.local.reasons import reason_of_v3
 
 V5 = 5
 V311 = 4

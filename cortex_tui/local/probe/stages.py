@@ -12,7 +12,7 @@ from typing import TypeVar
 from cortex_tui import certificates, syntax
 from cortex_tui.diagnosis import Certificate, FilterGrant, Grants, RoundTrip, Stage, printable
 from cortex_tui.local import tls
-from cortex_tui.local.causes import Cause, about_dates, explain, only_untrusted, reason_name
+from cortex_tui.local.causes import Cause, about_dates, explain, only_untrusted
 from cortex_tui.local.probe.clock import Clock
 from cortex_tui.local.probe.dial import Address, Unreached, connect, resolve
 from cortex_tui.local.probe.ladder import Failed, Ladder
@@ -28,6 +28,7 @@ from cortex_tui.local.probe.packets import (
 )
 from cortex_tui.local.probe.session import Dropped, Refused, Session
 from cortex_tui.local.probe.wire import Wire
+from cortex_tui.local.reasons import reason_name
 from cortex_tui.models import ConnectionTest
 
 T = TypeVar("T")
