@@ -47,6 +47,9 @@ class Cause:
         return f"{self.message}. {self.advice}" if self.advice else self.message
 
 
+_KEEP_ALIVE_TIMEOUT = 141
+
+
 class PeerClosed(ConnectionError):
     """The other side closed the connection in good order, where an answer was due."""
 
@@ -85,6 +88,25 @@ def explain(
     if stage is None and isinstance(problem, TimeoutError) and "handshake" in str(problem):
         stage = Stage.TLS
     return _explain_socket(problem, broker, stage or Stage.TCP)
+
+
+def explain_loss(reason: int, broker: BrokerAccess, client_id: str, *, again: bool) -> Cause:
+    """Why a connection that was made is gone, where the broker said nothing; `reason` is paho's,
+    and `again` says that several in a row ended soon after they were made."""
+    where = broker.address
+    if reason == _KEEP_ALIVE_TIMEOUT:
+        message = f"Connection lost: {where} no longer answers"
+        return Cause(Stage.CONNECT, message, "Check the network between here and the broker")
+    message = f"Connection lost: {where} closed the connection"
+    if again:
+        # MQTT 3.1.1 has no word for a session that was taken over, and not every broker
+        # sends the one of MQTT 5 (142).
+        return Cause(
+            Stage.CONNECT,
+            f"{message}, again soon after it was made",
+            f"Another client may use the client id {client_id!r}: give each its own",
+        )
+    return Cause(Stage.CONNECT, message, "The broker's log may say why")
 
 
 def _explain_value(problem: ValueError, stage: Stage) -> Cause:

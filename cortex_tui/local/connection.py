@@ -13,18 +13,20 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, error_string
-from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from cortex_tui.diagnosis import Stage
-from cortex_tui.local.causes import Cause, PeerClosed, explain
+from cortex_tui.local.causes import Cause, PeerClosed, explain, explain_loss
 from cortex_tui.local.client import new_client, say_good_bye, session_options
 from cortex_tui.local.closer_look import CloserLook
 from cortex_tui.local.link import Link, Plan
 from cortex_tui.local.listening import Listening
+from cortex_tui.local.negotiation import Negotiation
 from cortex_tui.local.network import Network, Timer
+from cortex_tui.local.publishing import OnPublished, Publishing
 from cortex_tui.local.retries import retry_delay
 from cortex_tui.local.splitter import Malformed, Publish
 from cortex_tui.local.stream import Stream, StreamingClient
@@ -32,8 +34,6 @@ from cortex_tui.models import BrokerConfig, BrokerInfo, ConnectionState
 
 log = logging.getLogger(__name__)
 
-FIRST_PROTOCOL = MQTTProtocolVersion.MQTTv5
-"""What a broker is tried with at first; MQTT 3.1.1 is fallen back to."""
 CONNACK_TIMEOUT = 10.0
 """Seconds from CONNECT to CONNACK; paho itself would wait for the keep alive."""
 LONGEST_DELAY = 60.0
@@ -43,13 +43,9 @@ STABLE_AFTER = 30.0
 two clients that take each other's session over would otherwise do so every second for ever."""
 UNSTABLE_TIMES = 2
 """Connections that ended before they were stable, before the client id is suspected."""
-OnPublished = Callable[[str | None], None]
 
-_VERSIONS = {MQTTProtocolVersion.MQTTv5: "5.0", MQTTProtocolVersion.MQTTv311: "3.1.1"}
-_UNSUPPORTED_VERSION = 1
 _RECEIVED = (b"", b"\x40\x02", b"\x50\x02")
 """How the acknowledgement of a message begins: none, PUBACK, PUBREC (MQTT 5 §3.4, §3.5)."""
-_KEEP_ALIVE_TIMEOUT = 141
 _HUNG_UP = "It was closed from here, for a reconnect or a change of the product"
 _NO_CONNECTION: dict[str, Any] = {
     "granted": frozenset(),
@@ -96,12 +92,11 @@ class Connection:
         self._client: StreamingClient | None = None
         self._dialling: set[StreamingClient] = set()
         """Clients whose socket belongs to a dialer; they are closed when they come back."""
-        self._protocol = MQTTProtocolVersion.MQTTv5
-        self._protocol_proven = False
+        self._negotiation = Negotiation()
         self._failures = 0
         self._cause: Cause | None = None
         self._listening = Listening()
-        self._publishing: dict[int, OnPublished] = {}
+        self._publishing = Publishing()
         self._session: tuple[str, str] | None = None
         self._retry: Timer | None = None
         self._deadline: Timer | None = None
@@ -118,7 +113,7 @@ class Connection:
             return
         self._successor = None
         self._hang_up()
-        self._protocol, self._protocol_proven = FIRST_PROTOCOL, False
+        self._negotiation = Negotiation()
         self._plan = plan
         self._closer = CloserLook(self._network, plan.broker, partial(self._explained, plan.broker))
         self._failures = 0
@@ -161,11 +156,7 @@ class Connection:
         if client is None or self.link.state is not ConnectionState.CONNECTED:
             done("there is no connection to the broker")
             return
-        sent = client.publish(topic, payload, qos, retain)
-        if sent.rc is not MQTTErrorCode.MQTT_ERR_SUCCESS:
-            done(error_string(sent.rc))
-            return
-        self._publishing[sent.mid] = done
+        self._publishing.publish(client, topic, payload, qos, retain, done)
         self._flush()
 
     def interrupt(self, cause: Cause, stream: Stream | None = None) -> None:
@@ -195,7 +186,7 @@ class Connection:
             return
         self._client = client
         self._dialling.add(client)
-        options = session_options(self._plan.broker, self._protocol)
+        options = session_options(self._plan.broker, self._negotiation.protocol)
         self._network.dial(partial(self._dial, client, self._plan.broker, options))
 
     def _dial(self, client: StreamingClient, broker: BrokerConfig, options: dict[str, Any]) -> None:
@@ -220,7 +211,7 @@ class Connection:
             self._tick = self._network.later(1.0, self._every_second)
 
     def _new_client(self, plan: Plan) -> StreamingClient:
-        client = new_client(plan.broker, plan.client_id, self._protocol)
+        client = new_client(plan.broker, plan.client_id, self._negotiation.protocol)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
@@ -235,7 +226,7 @@ class Connection:
 
     def _no_connack(self) -> None:
         self._deadline = None
-        if self._falls_back():
+        if self._negotiation.falls_back(self._cause):
             self._fall_back()
             return
         self._hang_up()
@@ -258,7 +249,7 @@ class Connection:
             self._cause = explain(reason.value, self._running.broker)
             return
         plan = self._running
-        self._protocol_proven = True
+        self._negotiation.accepted()
         self._listening.connected(
             session_present=flags.session_present and plan.session == self._session
         )
@@ -271,7 +262,7 @@ class Connection:
             hint=None,
             last_connected_at=datetime.now(UTC),
             broker_info=BrokerInfo(
-                version=_VERSIONS[self._protocol],
+                version=self._negotiation.version,
                 max_qos=getattr(properties, "MaximumQoS", 2),
             ),
         )
@@ -289,31 +280,26 @@ class Connection:
         if client is not self._client or self._plan is None:
             return
         connected = self.link.state is ConnectionState.CONNECTED
-        if not connected and self._falls_back():
+        if not connected and self._negotiation.falls_back(self._cause):
             self._fall_back()
             return
         if flags.is_disconnect_packet_from_server:
             self._cause = explain(reason.value, self._plan.broker)
         elif connected:
-            self._cause = self._lost(reason.value, self._plan)
+            self._cause = explain_loss(
+                reason.value,
+                self._plan.broker,
+                self._plan.client_id,
+                again=self._failures >= UNSTABLE_TIMES,
+            )
         if self._cause is not None:
             self._failed(self._cause)
         else:
             self._not_connected(explain(PeerClosed(), self._plan.broker, Stage.CONNECT))
 
-    def _falls_back(self) -> bool:
-        # A broker that knows only 3.1.1 says so, answers what paho calls a protocol error, just
-        # closes, or stalls. A real refusal in MQTT 5 is its last word.
-        refused_version = self._cause is None or self._cause.code == _UNSUPPORTED_VERSION
-        return (
-            self._protocol is MQTTProtocolVersion.MQTTv5
-            and not self._protocol_proven
-            and refused_version
-        )
-
     def _fall_back(self) -> None:
         self._hang_up()
-        self._protocol = MQTTProtocolVersion.MQTTv311
+        self._negotiation.fall_back()
         self._dial_soon()
 
     def _on_subscribe(
@@ -336,8 +322,7 @@ class Connection:
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
-        if done := self._publishing.pop(mid, None):
-            done(str(reason) if reason.is_failure else None)
+        self._publishing.answered(mid, reason)
 
     def _on_socket_close(self, _client: Client, _userdata: Any, sock: Any) -> None:
         self._network.unwatch(sock.real)
@@ -441,9 +426,8 @@ class Connection:
             stable = (now - self.link.last_connected_at).total_seconds() >= STABLE_AFTER
             self._failures = 0 if stable else self._failures
         self._failures += 1
-        if not self._protocol_proven and self._protocol is not FIRST_PROTOCOL:
-            # Whether the broker knows MQTT 5 was not found out after all: the next attempt asks.
-            self._protocol, self._client = FIRST_PROTOCOL, None
+        if self._negotiation.begins_anew():
+            self._client = None
         wrong: dict[str, Any] = {
             "error": cause.headline,
             "hint": cause.advice,
@@ -461,22 +445,6 @@ class Connection:
         next_attempt = now + timedelta(seconds=delay)
         self._set(state=ConnectionState.RETRYING, next_attempt_at=next_attempt, **wrong, **ended)
 
-    def _lost(self, reason: int, plan: Plan) -> Cause:
-        where = plan.broker.address
-        if reason == _KEEP_ALIVE_TIMEOUT:
-            message = f"Connection lost: {where} no longer answers"
-            return Cause(Stage.CONNECT, message, "Check the network between here and the broker")
-        message = f"Connection lost: {where} closed the connection"
-        if self._failures >= UNSTABLE_TIMES:
-            # MQTT 3.1.1 has no word for a session that was taken over, and not every broker
-            # sends the one of MQTT 5 (142).
-            return Cause(
-                Stage.CONNECT,
-                f"{message}, again soon after it was made",
-                f"Another client may use the client id {plan.client_id!r}: give each its own",
-            )
-        return Cause(Stage.CONNECT, message, "The broker's log may say why")
-
     def _hang_up(self, *, forget_session: bool = False) -> None:
         self._cancel_timers()
         self._drop_pending()
@@ -491,9 +459,7 @@ class Connection:
 
     def _drop_pending(self) -> None:
         self._listening.disconnected()
-        publishing, self._publishing = self._publishing, {}
-        for done in publishing.values():
-            done("the connection ended before the broker had it")
+        self._publishing.disconnected()
 
     def _close(self, client: StreamingClient, *, forget_session: bool = False) -> None:
         if client.socket() is None:

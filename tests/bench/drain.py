@@ -24,7 +24,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from cortex_tui.demo.broker import Mosquitto
-from cortex_tui.local import connection
+from cortex_tui.local import negotiation
 from cortex_tui.local.backend import LocalBackend
 from cortex_tui.local.store import Durability
 from cortex_tui.models import (
@@ -194,7 +194,7 @@ def _mosquitto_sub(broker: Mosquitto, protocol: MQTTProtocolVersion) -> float:
 
 
 async def _ours(broker: Mosquitto, load: Load) -> float:
-    connection.FIRST_PROTOCOL = load.protocol
+    negotiation.FIRST_PROTOCOL = load.protocol
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bench.db"
         backend = await LocalBackend.open(path, durability=load.durability)

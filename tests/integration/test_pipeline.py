@@ -11,10 +11,9 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from cortex_tui.delivery_settings import DeliverySettings
 from cortex_tui.demo.broker import Broker, Mosquitto
 from cortex_tui.events import MAX_PAYLOAD, JobChoice, JobState, Outcome
-from cortex_tui.local import connection as connection_room
 from cortex_tui.local import history as history_room
+from cortex_tui.local import negotiation, retries
 from cortex_tui.local import outbox as outbox_room
-from cortex_tui.local import retries
 from cortex_tui.local.backend import LocalBackend
 from cortex_tui.local.connection import Arrivals, Connection
 from cortex_tui.local.pipeline import _TOO_MANY
@@ -131,7 +130,7 @@ async def test_what_is_sent_again_is_neither_counted_nor_acted_on_again(
     qos: int,
     protocol: MQTTProtocolVersion,
 ) -> None:
-    monkeypatch.setattr(connection_room, "FIRST_PROTOCOL", protocol)
+    monkeypatch.setattr(negotiation, "FIRST_PROTOCOL", protocol)
     broker = start_mosquitto(*ANONYMOUS)
     topics = TopicsConfig(use_shared=False, qos=qos)
     always = SubscriptionDraft(name="paid", topic=TOPIC, actions=(RECORD,))
