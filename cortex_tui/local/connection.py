@@ -156,7 +156,7 @@ class Connection:
         if client is None or self.link.state is not ConnectionState.CONNECTED:
             done("there is no connection to the broker")
             return
-        self._publishing.publish(client, topic, payload, qos, retain, done)
+        self._publishing.expect(client.publish(topic, payload, qos, retain), done)
         self._flush()
 
     def interrupt(self, cause: Cause, stream: Stream | None = None) -> None:

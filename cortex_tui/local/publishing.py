@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from paho.mqtt.client import Client, error_string
+from paho.mqtt.client import MQTTMessageInfo, error_string
 from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -17,11 +17,8 @@ class Publishing:
         self._waiting: dict[int, OnPublished] = {}
         """By packet."""
 
-    def publish(
-        self, client: Client, topic: str, payload: bytes, qos: int, retain: bool, done: OnPublished
-    ) -> None:
-        """Have `client` publish; it is sent when the client writes."""
-        sent = client.publish(topic, payload, qos, retain)
+    def expect(self, sent: MQTTMessageInfo, done: OnPublished) -> None:
+        """The client was given a message to publish."""
         if sent.rc is MQTTErrorCode.MQTT_ERR_SUCCESS:
             self._waiting[sent.mid] = done
         else:
