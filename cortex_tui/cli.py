@@ -17,7 +17,7 @@ import click
 
 from cortex_tui import __version__, daemon, diagnosing, happenings, scripting
 from cortex_tui.usage import (
-    NOT_CONNECTED,
+    NOT_FINE,
     UNFORESEEN,
     UNREACHABLE,
     USAGE,
@@ -48,8 +48,8 @@ class _Cortex(click.Group):
 
         try:
             return super().invoke(ctx)
-        except scripting.NotConnected:
-            sys.exit(NOT_CONNECTED)
+        except scripting.NotFine:
+            sys.exit(NOT_FINE)
         except (SettingsError, NotFound, Invalid, Conflict, Unsupported) as error:
             fail(error.message, error.hint, USAGE)
         except BackendError as error:

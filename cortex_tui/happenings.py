@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 import click
 
 from cortex_tui.backend import Backend, NotFound, Unreachable
-from cortex_tui.events import Event, JobChoice, JobState
+from cortex_tui.events import Event, Job, JobChoice, JobState
 from cortex_tui.models import Product
 from cortex_tui.scripting import (
     SETTLE,
+    NotFine,
     command,
     find,
     json_option,
@@ -24,6 +25,9 @@ from cortex_tui.widgets.text import clock, plain
 
 COLUMN = 80
 """Characters of a payload or a reason that a table shows."""
+SHOWN = 10
+"""Dead letters that a retry names."""
+_LIST = "`cortex actions PRODUCT` lists them."
 MOST = 500
 """Rows that are asked for at once."""
 
@@ -53,7 +57,8 @@ async def events(
 ) -> None:
     """List the newest events of PRODUCT, or follow them.
 
-    PRODUCT is an id or a name. The newest stands first; with --follow, last.
+    PRODUCT is an id or a name. The newest stands first; with --follow, last. Times are local;
+    those of --json are exact, and UTC.
 
     \b
     Examples:
@@ -70,7 +75,7 @@ async def events(
         return
     now = datetime.now(UTC)
     print_table(
-        ("ID", "AT", "NAME", "TOPIC", "PAYLOAD"),
+        ("ID", f"AT ({now.astimezone():%Z})", "NAME", "TOPIC", "PAYLOAD"),
         [
             (
                 row.id,
@@ -151,7 +156,8 @@ async def actions(
 ) -> None:
     """List the newest actions of PRODUCT; retry or discard some.
 
-    PRODUCT is an id or a name. Dead letters are actions that were given up.
+    PRODUCT is an id or a name. Dead letters are actions that were given up; a retry says what came
+    of it, and exits with 1 where one is dead again. Times are local; those of --json are UTC.
 
     \b
     Examples:
@@ -163,6 +169,8 @@ async def actions(
         may_change()
         if retry and discard:
             raise click.UsageError("--retry and --discard: give one of them")
+        if states:
+            raise click.UsageError("--state chooses what is listed: leave it out")
         if sum((job_id is not None, subscription is not None, every)) != 1:
             raise click.UsageError("say which: one of --id, --subscription and --all")
     found = await find(backend, product)
@@ -170,14 +178,7 @@ async def actions(
     subscription_id = None if subscription is None else named(known, subscription).id
     if retry or discard:
         choice = JobChoice(job_id=job_id, subscription_id=subscription_id)
-        change = backend.retry_jobs if retry else backend.discard_jobs
-        count = await change(found.id, choice)
-        if retry:
-            await _attempted(backend, found.id)
-        if as_json:
-            print_json({"count": count})
-        else:
-            click.echo(f"{count:,} {'retried' if retry else 'discarded'}")
+        await (_retry if retry else _discard)(backend, found.id, choice, as_json)
         return
     rows = await backend.jobs(
         found.id,
@@ -187,12 +188,22 @@ async def actions(
         limit=limit if job_id is None else 1,
     )
     rows = [row for row in rows if job_id in (None, row.id)]
+    if job_id is not None and not rows:
+        raise NotFound(f"there is no action {job_id}", _LIST)
     if as_json:
         print_json([row.model_dump(mode="json") for row in rows])
         return
     now, names = datetime.now(UTC), {each.id: each.name for each in known}
     print_table(
-        ("ID", "AT", "STATE", "TYPE", "SUBSCRIPTION", "ATTEMPTS", "LAST FAILURE"),
+        (
+            "ID",
+            f"AT ({now.astimezone():%Z})",
+            "STATE",
+            "TYPE",
+            "SUBSCRIPTION",
+            "ATTEMPTS",
+            "LAST FAILURE",
+        ),
         [
             (
                 row.id,
@@ -208,12 +219,75 @@ async def actions(
     )
 
 
-async def _attempted(backend: Backend, product_id: int) -> None:
-    """Wait until no action waits any more, or `SETTLE` seconds: an embedded orchestrator delivers
-    only as long as it is open."""
+async def _retry(backend: Backend, product_id: int, choice: JobChoice, as_json: bool) -> None:
+    """Retry dead letters, wait for what comes of it, and tell. Raises `NotFine` where one is dead
+    again."""
+    chosen = set(await _jobs(backend, product_id, choice, JobState.DEAD))
+    count = await backend.retry_jobs(product_id, choice)
+    if choice.job_id is not None and not count:
+        raise NotFound(f"there is no dead letter {choice.job_id}", _LIST)
+    waiting = await _attempted(backend, product_id, choice, chosen)
+    dead = await _jobs(backend, product_id, choice, JobState.DEAD)
+    again = {job_id: dead[job_id] for job_id in sorted(chosen & dead.keys())}
+    came_to = {
+        "done": len(chosen) - len(again) - len(waiting),
+        "dead": len(again),
+        "waiting": len(waiting),
+    }
+    if as_json:
+        print_json({"count": count, **came_to})
+    else:
+        parts = ", ".join(f"{number:,} {what}" for what, number in came_to.items() if number)
+        click.echo(f"{count:,} retried" + (f": {parts}" if parts else ""))
+        for job_id, job in list(again.items())[:SHOWN]:
+            click.echo(f"  {job_id}: {plain(job.failures[-1].reason, COLUMN)}")
+        if len(again) > SHOWN:
+            click.echo(f"  and {len(again) - SHOWN:,} more")
+    if again:
+        raise NotFine
+
+
+async def _discard(backend: Backend, product_id: int, choice: JobChoice, as_json: bool) -> None:
+    count = await backend.discard_jobs(product_id, choice)
+    if choice.job_id is not None and not count:
+        raise NotFound(f"there is no action {choice.job_id} that is dead or waits", _LIST)
+    if as_json:
+        print_json({"count": count})
+    else:
+        click.echo(f"{count:,} discarded")
+
+
+async def _jobs(
+    backend: Backend, product_id: int, choice: JobChoice, *states: JobState
+) -> dict[int, Job]:
+    """All that are chosen and in one of the states, by id."""
+    found: dict[int, Job] = {}
+    before = None if choice.job_id is None else choice.job_id + 1
+    while rows := await backend.jobs(
+        product_id,
+        states=states,
+        subscription_id=choice.subscription_id,
+        before=before,
+        limit=MOST if choice.job_id is None else 1,
+    ):
+        found.update({row.id: row for row in rows if choice.job_id in (None, row.id)})
+        if choice.job_id is not None:
+            break
+        before = rows[-1].id
+    return found
+
+
+async def _attempted(
+    backend: Backend, product_id: int, choice: JobChoice, chosen: set[int]
+) -> set[int]:
+    """Wait until none of the `chosen` waits any more, or `SETTLE` seconds, since an embedded
+    orchestrator delivers only as long as it is open; returns those that still wait."""
+    waiting = set(chosen)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(SETTLE), contextlib.aclosing(backend.watch()) as beats:
-            async for changed in beats:
-                state = changed.get(product_id)
-                if state is not None and not state.actions_pending:
-                    return
+            async for _ in beats:
+                unfinished = (JobState.PENDING, JobState.RUNNING)
+                waiting = chosen & (await _jobs(backend, product_id, choice, *unfinished)).keys()
+                if not waiting:
+                    break
+    return waiting

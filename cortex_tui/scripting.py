@@ -33,8 +33,8 @@ _FINE = {ConnectionState.CONNECTED, ConnectionState.DISABLED, ConnectionState.NO
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-class NotConnected(Exception):
-    """Everything went well, and a connection is not there."""
+class NotFine(Exception):
+    """Everything went well, and what was asked about is not well."""
 
 
 def command(group: click.Group) -> Callable[[Callable[..., Awaitable[None]]], click.Command]:
@@ -254,7 +254,7 @@ async def _settled(backend: Backend) -> list[ProductState]:
 
 def _raise_unless_fine(states: list[ProductState]) -> None:
     if any(state.state not in _FINE for state in states):
-        raise NotConnected
+        raise NotFine
 
 
 def _as_json(state: ProductState) -> dict[str, Any]:

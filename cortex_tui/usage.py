@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import click
 
-NOT_CONNECTED, USAGE, UNREACHABLE, UNFORESEEN = 1, 2, 3, 70
+NOT_FINE, USAGE, UNREACHABLE, UNFORESEEN = 1, 2, 3, 70
 """Exit codes; 0 is fine."""
 
 

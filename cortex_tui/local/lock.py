@@ -54,7 +54,8 @@ class DatabaseLock:
 
 
 def _busy(database: Path, owner: dict[str, Any]) -> DatabaseBusy:
-    who = f"process {owner.get('pid', 'unknown')}, since {owner.get('since', 'unknown')} UTC"
+    since = str(owner.get("since", "unknown"))[: len("2026-01-23T14:03:25")].replace("T", " ")
+    who = f"process {owner.get('pid', 'unknown')}, since {since} UTC"
     if url := owner.get("url"):
         hint = f"Attach to it with: cortex --url {url}"
     else:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -14,7 +15,8 @@ from click.testing import CliRunner
 
 from cortex_tui import __version__
 from cortex_tui.cli import main
-from cortex_tui.events import Publication
+from cortex_tui.delivery_settings import DeliverySettings, HttpSettings
+from cortex_tui.events import JobState, Publication
 from cortex_tui.local.backend import LocalBackend
 from cortex_tui.models import (
     Action,
@@ -28,6 +30,7 @@ from tests.certificates import Authority
 from tests.orchestrators import TOPIC, connected, draft, listens
 from tests.processes import CORTEX, prepare, run, serving
 from tests.waiting import until
+from tests.webservers import Answer, StartWeb
 
 
 def test_version_and_help(environment: dict[str, str]) -> None:
@@ -202,6 +205,10 @@ def test_events_and_actions(
     shown = json.loads(run(environment, "events", "1", "--json", "--limit", "1").stdout)
     assert [each["payload"] for each in shown] == ["\x1b[31mno JSON"]
 
+    zoned = run({**environment, "TZ": "Asia/Tokyo"}, "events", "tyres")
+    assert re.search(r"^ID +AT \(JST\) ", zoned.stdout)
+    assert re.search(r"\d\d:\d\d:\d\d  ", zoned.stdout), "to the second"
+
     dead = run(environment, "actions", "tyres", "--state", "dead").stdout
     assert "send_fax" in dead
     assert "unknown action type 'send_fax'" in dead
@@ -209,9 +216,10 @@ def test_events_and_actions(
     first = json.loads(run(environment, "actions", "tyres", "--json").stdout)[-1]
     assert (first["id"], first["state"], first["action"]) == (1, "recorded", {"type": "record"})
     assert json.loads(run(environment, "actions", "1", "--id", "1", "--json").stdout) == [first]
-    assert run(environment, "actions", "1", "--retry", "--subscription", "paid").stdout == (
-        "1 retried\n"
-    )
+    tried = run(environment, "actions", "1", "--retry", "--subscription", "paid")
+    assert tried.returncode == 1, "it is dead again"
+    assert tried.stdout.startswith("1 retried: 1 dead\n")
+    assert "  2: unknown action type 'send_fax'" in tried.stdout
     retried = json.loads(run(environment, "actions", "1", "--state", "dead", "--json").stdout)
     assert [len(each["failures"]) for each in retried] == [2]
     assert run(environment, "actions", "1", "--discard", "--all", "--json").stdout == (
@@ -222,9 +230,44 @@ def test_events_and_actions(
         (["--discard", "--id", "1", "--all"], "say which"),
         (["--retry", "--discard", "--all"], "give one of them"),
         (["--retry", "--subscription", "nobody"], "there is no subscription 'nobody'"),
+        (["--retry", "--id", "77"], "there is no dead letter 77"),
+        (["--discard", "--id", "77"], "there is no action 77 that is dead or waits"),
+        (["--id", "77"], "there is no action 77"),
+        (["--retry", "--all", "--state", "dead"], "--state chooses what is listed"),
     ):
         finished = run(environment, "actions", "tyres", *wrong)
         assert (finished.returncode, says in finished.stderr) == (2, True)
+
+
+def test_a_retry_says_what_came_of_it(
+    environment: dict[str, str], tmp_path: Path, start_mosquitto: StartMosquitto, web: StartWeb
+) -> None:
+    broker, codes = start_mosquitto(*ANONYMOUS), [422, 204]
+    url = web(lambda _: Answer(codes.pop(0), b"")).url
+    (tmp_path / "config.toml").write_text(f'[delivery.webhook]\nurl = "{url}"\n')
+    environment["CORTEX_CONFIG"] = str(tmp_path / "config.toml")
+
+    async def happen() -> None:
+        delivery = DeliverySettings(webhook=HttpSettings(url=url))
+        backend = await LocalBackend.open(tmp_path / "cortex.db", delivery=delivery)
+        told = SubscriptionDraft(
+            name="t", topic=TOPIC, event="*", actions=(Action(type="webhook"),)
+        )
+        product = await connected(backend, draft(broker), told)
+        await listens(backend, product.id)
+        await backend.publish(product.id, Publication(topic=TOPIC, payload='{"event": "paid"}'))
+
+        async def given_up() -> bool:
+            return bool(await backend.jobs(product.id, states=[JobState.DEAD]))
+
+        await until(given_up)
+        await backend.aclose()
+
+    asyncio.run(happen())
+    tried = run(environment, "actions", "tyres", "--retry", "--id", "1")
+    assert (tried.returncode, tried.stdout) == (0, "1 retried: 1 done\n")
+    again = run(environment, "actions", "tyres", "--retry", "--all", "--json")
+    assert json.loads(again.stdout) == {"count": 0, "done": 0, "dead": 0, "waiting": 0}
 
 
 def test_serve_answers_tells_where_it_is_and_ends_in_order(environment: dict[str, str]) -> None:
@@ -232,7 +275,8 @@ def test_serve_answers_tells_where_it_is_and_ends_in_order(environment: dict[str
         url = server.url
         busy = run(environment, "products")
         assert busy.returncode == 3
-        assert f"process {server.process.pid}" in busy.stderr
+        who = rf"process {server.process.pid}, since \d+-\d+-\d+ \d+:\d+:\d+ UTC\n"
+        assert re.search(who, busy.stderr)
         assert f"cortex --url {url}" in busy.stderr
         # A stream has no end of its own: the server has to end it.
         stream = httpx.stream("GET", f"{url}/api/v1/products/status/stream")
