@@ -476,6 +476,8 @@ class ConnectionStatus(Model):
     state: ConnectionState = ConnectionState.DISCONNECTED
     hint: str | None = None
     """What to do about `connection_error`."""
+    error_field: str | None = None
+    """The field of the broker's configuration to look at for `connection_error`, where one is."""
     attempt: int = 0
     """Attempts since the last success."""
     next_attempt_at: Timestamp | None = None

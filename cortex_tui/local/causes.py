@@ -24,6 +24,8 @@ class Cause:
     advice: str = ""
     latch: bool = False
     """A retry would only repeat the failure, or make it worse; a person has to act."""
+    field: str | None = None
+    """The field of the configuration to look at first, where the cause may be in one."""
     code: int | None = None
     """The result code of the reference's table (§3); none before CONNACK."""
 
@@ -56,6 +58,10 @@ class PeerClosed(ConnectionError):
 
 class Unfinished(TimeoutError):
     """The other side began an answer, and did not finish it in time."""
+
+
+_REASON_FIELDS = {133: "client_id", 134: "password", 135: "password", 142: "client_id"}
+"""The field to look at, by reason code (MQTT 5 §2.4)."""
 
 
 def explain(
@@ -112,11 +118,17 @@ def explain_loss(reason: int, broker: BrokerAccess, client_id: str, *, again: bo
 def _explain_value(problem: ValueError, stage: Stage) -> Cause:
     """A value that cannot be used, in the words of `syntax` and `tls`: problem, colon, fix."""
     message, _, advice = str(problem).partition(": ")
-    return Cause(stage, message, advice[:1].upper() + advice[1:], latch=True)
+    field = getattr(problem, "field", None)
+    return Cause(stage, message, advice[:1].upper() + advice[1:], latch=True, field=field)
 
 
 def _explain_reason(reason: int, broker: BrokerAccess) -> Cause:
     name, advice, latch = reason_words(reason)
+    field = _REASON_FIELDS.get(reason)
+    if field == "password" and broker.username is None:
+        field = "username"
+    elif field == "password" and broker.new_password is None:
+        advice = "No password is given with this username, and the broker may want one"
     if reason == 134 and broker.username is None:
         advice = "No username is set: the broker wants one, with its password"
     if reason == 135 and broker.username is None:
@@ -125,7 +137,7 @@ def _explain_reason(reason: int, broker: BrokerAccess) -> Cause:
             "otherwise this client id may not connect"
         )
     code = DOCUMENTED_CODES.get(reason, reason)
-    return Cause(Stage.CONNECT, name, advice, latch, code)
+    return Cause(Stage.CONNECT, name, advice, latch, field, code)
 
 
 def _explain_refused_filter(reason: int) -> Cause:
@@ -151,12 +163,14 @@ def _explain_name(problem: socket.gaierror | UnicodeError, broker: BrokerAccess)
             Stage.DNS,
             f"{host} exists but has no address",
             "Check the host: this name belongs to something else than a server",
+            field="host",
         )
     if number in (socket.EAI_NONAME, None):
         return Cause(
             Stage.DNS,
             f"There is no host named {host}",
             "Check the spelling of the host, and whether it is known outside its own network only",
+            field="host",
         )
     return Cause(
         Stage.DNS,
@@ -211,16 +225,19 @@ def about_dates(problem: ssl.SSLCertVerificationError) -> bool:
 def _explain_certificate(
     problem: ssl.SSLCertVerificationError, broker: BrokerAccess, chain: Sequence[Certificate]
 ) -> Cause:
-    code = problem.verify_code
+    code, field = problem.verify_code, None
     if code in (_HOST_MISMATCH, _IP_MISMATCH):
+        field = "host"
         message = f"The certificate is not for {broker.host}"
         advice = "Use a host the certificate names, or give the broker one that names this host"
     elif code in _VERIFICATION:
         message, advice = _VERIFICATION[code]
+        field = "ca_cert" if only_untrusted(problem) else None
     else:
         message = f"The certificate was not accepted ({problem.verify_message})"
         advice = "The broker needs another certificate"
-    return Cause(Stage.TLS, message + _in_particular(code, chain), advice, latch=True)
+    message += _in_particular(code, chain)
+    return Cause(Stage.TLS, message, advice, latch=True, field=field)
 
 
 def _in_particular(code: int, chain: Sequence[Certificate]) -> str:
@@ -238,26 +255,32 @@ def _in_particular(code: int, chain: Sequence[Certificate]) -> str:
     return ""
 
 
-_CLIENT_CERTIFICATE_REFUSED = (
+_Told = tuple[str, str, bool, str | None]
+"""Message, advice, whether to latch, and the field to look at."""
+_CLIENT_CERTIFICATE_REFUSED: _Told = (
     "The broker refused our client certificate",
     "Give a client_cert from an authority the broker trusts, still valid, with its client_key",
     True,
+    "client_cert",
 )
-_CUT_OFF = (
+_CUT_OFF: _Told = (
     "The broker cut the TLS handshake off",
     "Check that this port speaks TLS, and whether the broker wants a client certificate",
     False,
+    "port",
 )
-_OLD_PROTOCOL = (
+_OLD_PROTOCOL: _Told = (
     "The broker offers only TLS versions that are no longer safe",
     "The broker must offer TLS 1.2 or 1.3",
     True,
+    None,
 )
-_TLS_PROBLEMS: dict[str, tuple[str, str, bool]] = {
+_TLS_PROBLEMS: dict[str, _Told] = {
     "WRONG_VERSION_NUMBER": (
         "The port does not speak TLS",
         "Turn use_tls off, or use the broker's TLS port (usually 8883)",
         False,
+        "use_tls",
     ),
     "UNSUPPORTED_PROTOCOL": _OLD_PROTOCOL,
     "TLSV1_ALERT_PROTOCOL_VERSION": _OLD_PROTOCOL,
@@ -268,11 +291,13 @@ _TLS_PROBLEMS: dict[str, tuple[str, str, bool]] = {
         "The broker ended the TLS handshake",
         "It wants a client certificate (client_cert, client_key), or shares no cipher with us",
         True,
+        "client_cert",
     ),
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": (
         "The broker wants a client certificate",
         "Give client_cert and client_key",
         True,
+        "client_cert",
     ),
     "TLSV1_ALERT_UNKNOWN_CA": _CLIENT_CERTIFICATE_REFUSED,
     "TLSV1_ALERT_ACCESS_DENIED": _CLIENT_CERTIFICATE_REFUSED,
@@ -286,10 +311,11 @@ _TLS_PROBLEMS: dict[str, tuple[str, str, bool]] = {
         "The broker does not know the host name it was asked for",
         "Use the name the broker's certificate is for",
         True,
+        "host",
     ),
     "UNEXPECTED_EOF_WHILE_READING": _CUT_OFF,
 }
-"""Message, advice and whether to latch, by OpenSSL's reason."""
+"""By OpenSSL's reason."""
 
 
 def _explain_tls(problem: ssl.SSLError, broker: BrokerAccess) -> Cause:
@@ -313,21 +339,24 @@ def _explain_socket(problem: BaseException, broker: BrokerAccess, stage: Stage) 
             stage,
             f"{where} began an answer and did not finish it",
             "Check that this port speaks MQTT; the broker or the network may be overloaded",
+            field="port",
         )
     if isinstance(problem, TimeoutError):
         message, advice = _SILENCE[stage]
-        return Cause(stage, message.format(where=where), advice)
+        return Cause(stage, message.format(where=where), advice, field=_SILENT_FIELDS.get(stage))
     if isinstance(problem, ConnectionRefusedError):
         return Cause(
             Stage.TCP,
             f"{where} refused the connection",
             "Nothing listens on that port: check the port, and that the broker runs",
+            field="port",
         )
     if isinstance(problem, PeerClosed | ConnectionError | BrokenPipeError):
         verb = "closed" if isinstance(problem, PeerClosed) else "reset"
         if stage is Stage.TLS:
             return Cause(stage, *_CUT_OFF)
-        return Cause(stage, f"{where} {verb} the connection", _BROKEN_OFF[stage])
+        field = "port" if stage is Stage.CONNECT else None
+        return Cause(stage, f"{where} {verb} the connection", _BROKEN_OFF[stage], field=field)
     if isinstance(problem, OSError):
         return _explain_unreachable(problem, broker, stage)
     return Cause(
@@ -364,6 +393,7 @@ _SILENCE = {
     ),
 }
 """What a time-out means, by the stage where it happens: message and advice."""
+_SILENT_FIELDS = {Stage.TCP: "host", Stage.TLS: "port", Stage.CONNECT: "port"}
 
 _BROKEN_OFF = {
     Stage.DNS: "Check this machine's network and its DNS settings",
@@ -378,11 +408,13 @@ _BROKEN_OFF = {
 
 
 def _explain_unreachable(problem: OSError, broker: BrokerAccess, stage: Stage) -> Cause:
+    field = None
     match problem.errno:
         case errno.ENETUNREACH:
             message, advice = "No route leads to", "Check this machine's network and VPN"
         case errno.EHOSTUNREACH | errno.EHOSTDOWN:
             message, advice = "Nothing answers at", "Check the host, and the network in between"
+            field = "host"
         case errno.EACCES | errno.EPERM:
             message, advice = "This machine forbids connecting to", "Check its own firewall"
         case errno.ETIMEDOUT:
@@ -390,4 +422,4 @@ def _explain_unreachable(problem: OSError, broker: BrokerAccess, stage: Stage) -
         case _:
             words = (problem.strerror or type(problem).__name__).lower()
             return Cause(stage, f"Connecting to {broker.address} failed ({words})")
-    return Cause(stage, f"{message} {broker.address}", advice)
+    return Cause(stage, f"{message} {broker.address}", advice, field=field)

@@ -54,6 +54,7 @@ _NO_CONNECTION: dict[str, Any] = {
     "ping_ms": None,
 }
 """What a link says while there is none."""
+_NOTHING_WRONG: dict[str, Any] = {"error": None, "hint": None, "field": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ class Connection:
         self._plan = plan
         self._closer = CloserLook(self._network, plan.broker, partial(self._explained, plan.broker))
         self._failures = 0
-        self._set(client_id=plan.client_id, version=plan.version, attempt=0)
+        self._set(client_id=plan.client_id, version=plan.version, attempt=0, **_NOTHING_WRONG)
         self._attempt()
 
     def stop(self, state: ConnectionState, *, forget_session: bool = False) -> None:
@@ -125,7 +126,7 @@ class Connection:
         self._successor = None
         self._hang_up(forget_session=forget_session)
         self._plan = None
-        self._set(state=state, version=None, attempt=0, error=None, hint=None)
+        self._set(state=state, version=None, attempt=0, **_NOTHING_WRONG)
 
     def subscribe(self, filters: frozenset[str], qos: int) -> None:
         """Listen to `filters` from now on: only the difference goes to the broker."""
@@ -258,8 +259,7 @@ class Connection:
         self._set(
             state=ConnectionState.CONNECTED,
             attempt=0,
-            error=None,
-            hint=None,
+            **_NOTHING_WRONG,
             last_connected_at=datetime.now(UTC),
             broker_info=BrokerInfo(
                 version=self._negotiation.version,
@@ -411,7 +411,7 @@ class Connection:
             return
         if self.link.error != first.headline:
             return
-        self._set(error=better.headline, hint=better.advice)
+        self._set(**_wrong(better))
         if better.latch and self.link.state is ConnectionState.RETRYING:
             self._cancel_timers()
             self._set(state=ConnectionState.LATCHED, next_attempt_at=None)
@@ -428,11 +428,7 @@ class Connection:
         self._failures += 1
         if self._negotiation.begins_anew():
             self._client = None
-        wrong: dict[str, Any] = {
-            "error": cause.headline,
-            "hint": cause.advice,
-            **_NO_CONNECTION,
-        }
+        wrong = {**_wrong(cause), **_NO_CONNECTION}
         ended: dict[str, Any] = {}
         if was_connected:
             ended = {"last_disconnected_at": now, "last_disconnect_reason": wrong["error"]}
@@ -488,3 +484,8 @@ class Connection:
     def _set(self, **changes: Any) -> None:
         self.link = replace(self.link, **changes, updated_at=datetime.now(UTC))
         self._on_change(self.product_id)
+
+
+def _wrong(cause: Cause) -> dict[str, Any]:
+    """What a link says of a failure."""
+    return {"error": cause.headline, "hint": cause.advice, "field": cause.field}

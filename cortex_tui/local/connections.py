@@ -181,6 +181,7 @@ class Connections:
             updated_at=link.updated_at,
             state=link.state,
             hint=link.hint,
+            error_field=link.field,
             attempt=link.attempt,
             next_attempt_at=link.next_attempt_at,
             refused_filters=link.refused,

@@ -37,6 +37,8 @@ class Link:
     attempt: int = 0
     error: str | None = None
     hint: str | None = None
+    field: str | None = None
+    """Of the broker's configuration, that the error is about."""
     next_attempt_at: datetime | None = None
     last_connected_at: datetime | None = None
     last_disconnected_at: datetime | None = None

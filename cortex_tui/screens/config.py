@@ -102,9 +102,17 @@ class ConfigPane(Pane):
             scroll.display = scroll.id == tab
 
     def enter(self) -> None:
-        """Go to the first field of the form in view."""
+        """Go into the form in view, to what is wrong in it, else to its first field."""
         form = self.topics if self.query_one("#topics-tab").display else self.broker
-        form.focus_first()
+        form.enter()
+
+    def follow(self, state: ProductState) -> None:
+        """Say why there is no connection at the field that the reason is about."""
+        status = state.status
+        if status is None or status.connected:
+            self.broker.blame(None, None)
+        else:
+            self.broker.blame(status.error_field, status.connection_error)
 
     # -- what is stored, what is typed --------------------------------------------------------
 

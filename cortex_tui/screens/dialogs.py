@@ -133,7 +133,7 @@ class FormDialog(Dialog[None], Generic[M]):
 
     def on_mount(self) -> None:
         self.form.load(self._values)
-        self.form.focus_first()
+        self.form.enter()
 
     @property
     def scopes(self) -> Mapping[Scope, DOMNode]:

@@ -135,6 +135,7 @@ class ProductScreen(Page):
         panel = self.query_one(StatusPanel)
         app, product_id = self.cortex, self.product_id
         panel.show_state(state, app.rate(product_id), app.rates(product_id, TREND), app.now())
+        self._config.follow(state)
         self._subscriptions.touch()
         self._label_actions(state)
         self._follow_tab(state, changed is None or self.product_id in changed)

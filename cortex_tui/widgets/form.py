@@ -144,6 +144,7 @@ class Form(Vertical, Generic[M]):
         self._rows = {field.name: _Row(field, _control(model, field)) for field in fields}
         self._touched: set[str] = set()
         self._problems: list[FieldProblem] = []
+        self._stored_problem: tuple[str, str] | None = None
         self._checked: list[Any] = []
         self.draft: M | None = None
         """What the form says, or none while something is wrong with it."""
@@ -236,9 +237,27 @@ class Form(Vertical, Generic[M]):
                 await row.control.settle()
         self._take_edits()
 
-    def focus_first(self) -> None:
-        """Go to the first field."""
-        next(iter(self._rows.values())).control.focus()
+    def blame(self, name: str | None, why: str | None) -> None:
+        """Say why the stored value of a field does not do, until it is edited; of none, nothing."""
+        told = (name, why) if name in self._rows and name and why else None
+        if told != self._stored_problem:
+            self._stored_problem = told
+            self._say()
+
+    def enter(self) -> None:
+        """Go to the first field that something is wrong with, else to the first. A stored value
+        that does not do is marked, so that typing replaces it."""
+        rows = self._rows.values()
+        row = next((row for row in rows if row.has_class("-wrong")), next(iter(rows)))
+        row.control.focus()
+        if self._stored_problem and row is self._blamed and isinstance(row.control, Input):
+            row.control.action_select_all()
+
+    @property
+    def _blamed(self) -> _Row | None:
+        """The row whose stored value does not do, as long as that is what it holds."""
+        row = self._rows[self._stored_problem[0]] if self._stored_problem else None
+        return None if row is None or row.changed else row
 
     def complain(self, problems: Iterable[FieldProblem] | None = None) -> None:
         """Say everything that is wrong, or these problems, and go to the first of them."""
@@ -246,10 +265,8 @@ class Form(Vertical, Generic[M]):
             self._problems = list(problems)
         self._touched.update(self._rows)
         self._say()
-        for row in self._rows.values():
-            if row.has_class("-wrong"):
-                row.control.focus()
-                return
+        if any(row.has_class("-wrong") for row in self._rows.values()):
+            self.enter()
 
     # -- checking -----------------------------------------------------------------------------
 
@@ -310,6 +327,8 @@ class Form(Vertical, Generic[M]):
             if name in self._touched or (not name and self._touched):
                 item = self._rows[name].field.item if name else ""
                 said.setdefault(name, in_words(problem, item))
+        if self._stored_problem and self._blamed:
+            said.setdefault(*self._stored_problem)
         for name, row in self._rows.items():
             row.complain(said.get(name))
         below = self.query_children(".problem").first(Static)

@@ -140,6 +140,7 @@ STATES = {
             ConnectionState.LATCHED,
             connection_error="Not authorized (code 5)",
             hint="Check user name and password; several brokers answer this to a wrong password",
+            error_field="password",
             attempt=1,
             last_connected_at=None,
         ),

@@ -132,3 +132,39 @@ def test_missing_credentials_are_said_to_be_missing() -> None:
     anonymous = ConnectionTest(host="broker.example")
     for reason in (134, 135):
         assert explain(reason, anonymous).advice.startswith("No username is set")
+
+
+def test_a_password_that_is_missing_is_said_to_be_missing() -> None:
+    without = ConnectionTest(host="broker.example", username="alice")
+    for reason in (134, 135):
+        assert explain(reason, without).advice.startswith("No password is given")
+        assert explain(reason, without).field == "password"
+
+
+@pytest.mark.parametrize(
+    ("problem", "field"),
+    [
+        (134, "password"),
+        (135, "password"),
+        (133, "client_id"),
+        (142, "client_id"),
+        (136, None),
+        (_name_error(socket.EAI_NONAME), "host"),
+        (_name_error(socket.EAI_AGAIN), None),
+        (ConnectionRefusedError(), "port"),
+        (_os_error(errno.EHOSTUNREACH), "host"),
+        (_os_error(errno.ENETUNREACH), None),
+        (_verification(20), "ca_cert"),
+        (_verification(62), "host"),
+        (_verification(10), None),
+        (_tls("WRONG_VERSION_NUMBER"), "use_tls"),
+        (_tls("TLSV13_ALERT_CERTIFICATE_REQUIRED"), "client_cert"),
+    ],
+    ids=repr,
+)
+def test_a_cause_names_the_field_to_look_at(problem: Exception | int, field: str | None) -> None:
+    assert explain(problem, BROKER).field == field
+
+
+def test_where_no_user_name_is_set_that_is_the_field() -> None:
+    assert explain(134, ConnectionTest(host="broker.example")).field == "username"

@@ -135,10 +135,10 @@ class _Look:
             return None
 
     def _speaks_tls(self) -> Cause:
-        return self._cause(f"{self._broker.address} wants TLS", "Turn use_tls on")
+        return self._cause(f"{self._broker.address} wants TLS", "Turn use_tls on", "use_tls")
 
-    def _cause(self, message: str, advice: str) -> Cause:
-        return Cause(self._stage, message, advice)
+    def _cause(self, message: str, advice: str, field: str = "port") -> Cause:
+        return Cause(self._stage, message, advice, field=field)
 
     def _upgrade_request(self) -> bytes:
         key = base64.b64encode(secrets.token_bytes(16)).decode()
