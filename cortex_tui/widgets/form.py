@@ -19,7 +19,7 @@ from cortex_tui.widgets.choice import ON_OFF, Choice, Options
 from cortex_tui.widgets.line_input import LineInput
 from cortex_tui.widgets.lines import Lines
 from cortex_tui.widgets.pem_input import READING, PemInput
-from cortex_tui.widgets.text import ACCENT, BAD, MUTED, plain
+from cortex_tui.widgets.text import ACCENT, BAD, MUTED, plain, said
 from cortex_tui.wording import worded
 
 ROOMY = 72
@@ -63,6 +63,8 @@ class _Row(Vertical):
         self.control = control
         self.loaded: Any = None
         self._problem: str | None = None
+        self._note, self._keep = Content(), False
+        self._blame: str | None = None
 
     def compose(self) -> ComposeResult:
         with Horizontal():
@@ -109,13 +111,29 @@ class _Row(Vertical):
         """Show whether the field was changed."""
         mark = "• " if self.changed else "  "
         self.query_one(".label", Lines).show([Content.assemble((mark, ACCENT), self.field.label)])
+        self._show_note()
 
     def note(self, text: Content, keep: bool = False) -> None:
         """Show a note, or the help where there is none. One to `keep` goes below the control where
         there is no room beside it; others are then left out."""
+        self._note, self._keep = text, keep
+        self._show_note()
+
+    def blame(self, why: str | None) -> None:
+        """Say why the stored value does not do, instead of any note, until it is edited."""
+        if why != self._blame:
+            self._blame = why
+            self._show_note()
+
+    def _show_note(self) -> None:
+        text, keep = self._note, self._keep
+        blamed = bool(self._blame) and not self.changed
+        if self._blame and blamed:
+            text, keep = said(f"✗ {worded(self._blame)}", BAD), True
         self.query_one(".beside", Lines).show([text or Content.styled(self.field.help, MUTED)])
         self.query_one(".below", Lines).show([text])
         self.set_class(keep, "-noted")
+        self.set_class(blamed, "-blamed")
 
     def detail(self, lines: Sequence[Content]) -> None:
         """Show more about the value while the field has the focus."""
@@ -144,7 +162,6 @@ class Form(Vertical, Generic[M]):
         self._rows = {field.name: _Row(field, _control(model, field)) for field in fields}
         self._touched: set[str] = set()
         self._problems: list[FieldProblem] = []
-        self._stored_problem: tuple[str, str] | None = None
         self._checked: list[Any] = []
         self.draft: M | None = None
         """What the form says, or none while something is wrong with it."""
@@ -238,26 +255,22 @@ class Form(Vertical, Generic[M]):
         self._take_edits()
 
     def blame(self, name: str | None, why: str | None) -> None:
-        """Say why the stored value of a field does not do, until it is edited; of none, nothing."""
-        told = (name, why) if name in self._rows and name and why else None
-        if told != self._stored_problem:
-            self._stored_problem = told
-            self._say()
+        """Say beside a field why its stored value does not do, until it is edited."""
+        for row in self._rows.values():
+            row.blame(why if row.field.name == name else None)
 
     def enter(self) -> None:
-        """Go to the first field that something is wrong with, else to the first. A stored value
-        that does not do is marked, so that typing replaces it."""
-        rows = self._rows.values()
-        row = next((row for row in rows if row.has_class("-wrong")), next(iter(rows)))
-        row.control.focus()
-        if self._stored_problem and row is self._blamed and isinstance(row.control, Input):
-            row.control.action_select_all()
-
-    @property
-    def _blamed(self) -> _Row | None:
-        """The row whose stored value does not do, as long as that is what it holds."""
-        row = self._rows[self._stored_problem[0]] if self._stored_problem else None
-        return None if row is None or row.changed else row
+        """Go to the first field with a wrong value, else to the one that is blamed, whose value is
+        selected so that typing replaces it; else to the first."""
+        rows = list(self._rows.values())
+        for kind in ("-wrong", "-blamed"):
+            for row in rows:
+                if row.has_class(kind):
+                    row.control.focus()
+                    if kind == "-blamed" and isinstance(row.control, Input):
+                        row.control.action_select_all()
+                    return
+        rows[0].control.focus()
 
     def complain(self, problems: Iterable[FieldProblem] | None = None) -> None:
         """Say everything that is wrong, or these problems, and go to the first of them."""
@@ -318,7 +331,7 @@ class Form(Vertical, Generic[M]):
         self.post_message(self.Edited())
 
     def _say(self) -> None:
-        said: dict[str, str] = {}
+        told: dict[str, str] = {}
         for problem in self._problems:
             name = str(problem.loc[0]) if problem.loc else ""
             name = name if name in self._rows else ""
@@ -326,14 +339,12 @@ class Form(Vertical, Generic[M]):
                 continue  # it is not known yet whether there is one
             if name in self._touched or (not name and self._touched):
                 item = self._rows[name].field.item if name else ""
-                said.setdefault(name, in_words(problem, item))
-        if self._stored_problem and self._blamed:
-            said.setdefault(*self._stored_problem)
+                told.setdefault(name, in_words(problem, item))
         for name, row in self._rows.items():
-            row.complain(said.get(name))
+            row.complain(told.get(name))
         below = self.query_children(".problem").first(Static)
-        below.update(Content.styled(f"✗ {plain(said[''])}", BAD) if "" in said else Content())
-        below.display = "" in said
+        below.update(Content.styled(f"✗ {plain(told[''])}", BAD) if "" in told else Content())
+        below.display = "" in told
 
 
 def in_words(problem: FieldProblem, item: str = "") -> str:
