@@ -24,8 +24,9 @@ from cortex_tui.daemon import Loop
 from cortex_tui.delivery_settings import DeliverySettings
 from cortex_tui.events import JobState
 from cortex_tui.local.actions import compile_stored
+from cortex_tui.local.jobs import Claim, Verdict
 from cortex_tui.local.mail import MailTemplates
-from cortex_tui.local.outbox import Claim, Outbox, Verdict
+from cortex_tui.local.outbox import Outbox
 from cortex_tui.local.retries import Breaker, retry_delay
 from cortex_tui.local.targets import (
     JobRefused,

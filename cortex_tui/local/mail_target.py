@@ -12,8 +12,8 @@ import orjson
 
 from cortex_tui.daemon import in_daemon_thread
 from cortex_tui.delivery_settings import EmailSettings, mail_address
+from cortex_tui.local.jobs import Claim
 from cortex_tui.local.mail import MailError, MailTemplates, addresses, message
-from cortex_tui.local.outbox import Claim
 from cortex_tui.local.targets import (
     GOOD_BYE_TIMEOUT,
     JobRefused,

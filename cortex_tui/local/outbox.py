@@ -12,15 +12,14 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
 
 import orjson
 from sqlite_utils import Database
 
 from cortex_tui.events import Job, JobState
-from cortex_tui.local.actions import CompiledAction, target_name
+from cortex_tui.local.jobs import Claim, NewJob, Verdict, wire_seconds
 from cortex_tui.local.store import Row, Store
-from cortex_tui.models import STORED, wire_time
+from cortex_tui.models import STORED
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +30,6 @@ MAX_KEPT, MAX_KEPT_BYTES = 10_000, 64 * 1_048_576
 """Finished jobs that are kept; the oldest go first."""
 MAX_DEAD, MAX_DEAD_BYTES = 10_000, 256 * 1_048_576
 """Dead letters that are kept; the oldest go first."""
-MAX_FAILURES = 50
-"""Failures that a job remembers; the oldest go first."""
 PRUNED_AT_ONCE = 20_000
 """Jobs deleted in one transaction, so that no event waits for long."""
 
@@ -41,94 +38,10 @@ _CHOSEN = (
 )
 
 
-class NewJob(NamedTuple):
-    """A row of the outbox, but for what every new one has in common."""
-
-    key: str
-    product_id: int
-    subscription_id: int
-    target: str
-    action: bytes
-    content: bytes | None
-    event: bytes | None
-    event_id: int
-    state: str
-    failures: str
-    created_at: float
-    due_at: float | None
-    finished_at: float | None
-
-
 _INSERT = (
     f"INSERT INTO outbox ({', '.join(NewJob._fields)}) "  # noqa: S608
     f"VALUES ({', '.join('?' * len(NewJob._fields))})"
 )
-
-
-def new_job(
-    action: CompiledAction,
-    payload: Any,
-    *,
-    event: bytes,
-    event_id: int,
-    key: str,
-    product_id: int,
-    subscription_id: int,
-    now: float,
-) -> NewJob:
-    """What an event makes of an action whose condition holds; `payload` is `event` decoded, and
-    `key` its idempotency key."""
-    prepared = action.prepare(payload)
-    pending = prepared.state is JobState.PENDING
-    failures = "[]" if prepared.problem is None else json.dumps([_failure(now, prepared.problem)])
-    return NewJob(
-        key,
-        product_id,
-        subscription_id,
-        target_name(action.type, product_id),
-        action.source,
-        prepared.content,
-        # What was only to be recorded is complete; the history keeps its event.
-        None if action.type == "record" and prepared.state is JobState.RECORDED else event,
-        event_id,
-        prepared.state.value,
-        failures,
-        now,
-        now if pending else None,
-        None if pending else now,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A job that is being attempted."""
-
-    id: int
-    key: str
-    product_id: int
-    subscription_id: int
-    target: str
-    action: bytes
-    content: bytes | None
-    event: bytes | None
-    event_id: int | None
-    attempts: int
-    """This one included."""
-    failures: str
-    created_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What becomes of a claim: `due_at` is for one that goes back to pending."""
-
-    claim: Claim
-    state: JobState
-    reason: str | None = None
-    """What went wrong; of a job that is done, or recorded after all, what should be known."""
-    due_at: float | None = None
-    content: bytes | None = None
-    """The rendered fields, where the claim had none."""
 
 
 @dataclass
@@ -239,7 +152,7 @@ class Outbox:
             [
                 (
                     verdict.state.value,
-                    _with_failure(verdict, now),
+                    verdict.failures(now),
                     verdict.due_at,
                     None if verdict.state is JobState.PENDING else now,
                     verdict.content,
@@ -253,7 +166,12 @@ class Outbox:
             """UPDATE subscriptions SET attempts_failed = attempts_failed + 1, last_error = ?,
                 last_error_at = ?, last_error_event_id = ? WHERE id = ?""",
             [
-                (verdict.reason, _wire(now), verdict.claim.event_id, verdict.claim.subscription_id)
+                (
+                    verdict.reason,
+                    wire_seconds(now),
+                    verdict.claim.event_id,
+                    verdict.claim.subscription_id,
+                )
                 for verdict in verdicts
                 if verdict.state in (JobState.PENDING, JobState.DEAD)
             ],
@@ -410,21 +328,6 @@ def _count(db: Database, ended: Mapping[tuple[int, str], int]) -> None:
             actions_failed = actions_failed + ? WHERE id = ?""",
         [(executed[each], failed[each], each) for each in executed.keys() | failed.keys()],
     )
-
-
-def _with_failure(verdict: Verdict, now: float) -> str:
-    if verdict.reason is None:
-        return verdict.claim.failures
-    failures = [*json.loads(verdict.claim.failures), _failure(now, verdict.reason)]
-    return json.dumps(failures[-MAX_FAILURES:])
-
-
-def _failure(now: float, reason: str) -> dict[str, str]:
-    return {"at": _wire(now), "reason": reason}
-
-
-def _wire(now: float) -> str:
-    return wire_time(datetime.fromtimestamp(now, UTC))
 
 
 def _job(row: Row) -> Job:

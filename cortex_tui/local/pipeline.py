@@ -25,7 +25,8 @@ from cortex_tui.local.history import (
     History,
     kept_text,
 )
-from cortex_tui.local.outbox import Load, NewJob, Outbox, new_job
+from cortex_tui.local.jobs import NewJob, new_job
+from cortex_tui.local.outbox import Load, Outbox
 from cortex_tui.local.paths import EvaluationError
 from cortex_tui.local.recent import Recent
 from cortex_tui.local.splitter import Publish

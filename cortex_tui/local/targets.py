@@ -17,7 +17,7 @@ import orjson
 
 from cortex_tui import syntax
 from cortex_tui.delivery_settings import PublishSettings
-from cortex_tui.local.outbox import Claim
+from cortex_tui.local.jobs import Claim
 
 GOOD_BYE_TIMEOUT = 1.0
 """Seconds for the end of a conversation in which everything is said."""

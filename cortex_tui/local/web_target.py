@@ -16,7 +16,7 @@ import orjson
 
 from cortex_tui import __version__, syntax
 from cortex_tui.delivery_settings import HttpSettings, signing_key
-from cortex_tui.local.outbox import Claim
+from cortex_tui.local.jobs import Claim
 from cortex_tui.local.targets import (
     GOOD_BYE_TIMEOUT,
     JobRefused,

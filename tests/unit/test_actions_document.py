@@ -21,7 +21,7 @@ from cortex_tui.delivery_settings import (
     Section,
     signing_key,
 )
-from cortex_tui.local import outbox, retries
+from cortex_tui.local import jobs, outbox, retries
 from cortex_tui.local.actions import MAX_RECIPIENTS, compile_action
 from cortex_tui.local.web_target import signature
 from cortex_tui.models import MAX_ACTIONS, Action
@@ -102,7 +102,7 @@ def test_the_numbers_are_those_of_the_program() -> None:
         f"After {retries.FAILURES_TO_OPEN} failures in a row",
         f"left alone for {retries.FIRST_PAUSE:g} s",
         f"up to {retries.LONGEST_PAUSE:g} s",
-        f"the last {outbox.MAX_FAILURES}",
+        f"the last {jobs.MAX_FAILURES}",
         f"newest {outbox.MAX_KEPT:,} actions",
         f"at most {outbox.MAX_KEPT_BYTES // mib} MiB",
         f"newest {outbox.MAX_DEAD:,} dead letters ({outbox.MAX_DEAD_BYTES // mib} MiB)",

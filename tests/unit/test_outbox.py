@@ -11,7 +11,8 @@ from cortex_tui.delivery_settings import DeliverySettings
 from cortex_tui.events import JobState
 from cortex_tui.local import outbox as outbox_room
 from cortex_tui.local.actions import compile_action
-from cortex_tui.local.outbox import NewJob, Outbox, Verdict, new_job
+from cortex_tui.local.jobs import NewJob, Verdict, new_job
+from cortex_tui.local.outbox import Outbox
 from cortex_tui.local.store import Store
 from cortex_tui.local.vault import Vault
 from cortex_tui.models import Action, ProductDraft, SubscriptionDraft
