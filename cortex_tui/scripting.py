@@ -268,7 +268,8 @@ def _print_status(state: ProductState, as_json: bool) -> None:
     status = state.status
     parts = [plain(state.product.name), str(state.state)]
     if status is not None:
-        parts.append(f"{status.messages_received:,} messages")
+        count = status.messages_received
+        parts.append(f"{count:,} message" + "s" * (count != 1))
         if status.connection_error:
             parts.append(plain(worded(status.connection_error)))
         if status.hint:
