@@ -20,9 +20,10 @@ from cortex_tui.events import Event, Explanation, Job, JobChoice, JobState, Publ
 from cortex_tui.local import tls
 from cortex_tui.local.changes import Changes
 from cortex_tui.local.connections import Connections
+from cortex_tui.local.database import Durability
 from cortex_tui.local.lock import DatabaseLock
 from cortex_tui.local.processing import Processing
-from cortex_tui.local.store import Durability, Store
+from cortex_tui.local.store import Store
 from cortex_tui.local.vault import Vault
 from cortex_tui.models import (
     TLS_MATERIAL,

@@ -17,7 +17,8 @@ from cortex_tui.local.connection import Connection
 from cortex_tui.local.link import Plan
 from cortex_tui.local.network import Network
 from cortex_tui.local.processing import Processing
-from cortex_tui.local.store import Overview, Store
+from cortex_tui.local.rows import Overview
+from cortex_tui.local.store import Store
 from cortex_tui.local.targets import TargetFailed
 from cortex_tui.local.vault import VaultError
 from cortex_tui.models import ConnectionState, ConnectionStatus, MqttConfig, TopicsConfig

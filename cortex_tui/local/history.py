@@ -13,7 +13,7 @@ import orjson
 from sqlite_utils import Database
 
 from cortex_tui.events import Decision, Event, Outcome
-from cortex_tui.local.store import PAGE_BYTES, Store
+from cortex_tui.local.database import PAGE_BYTES, DatabaseFile
 
 RING = 2_000
 """Events that are kept of a product: the newest."""
@@ -61,7 +61,7 @@ class Addition:
 class History:
     """The events of one orchestrator. Written by one thread only."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: DatabaseFile) -> None:
         self._store = store
         self._progress: dict[int, _Progress] = {}
 

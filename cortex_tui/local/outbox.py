@@ -17,8 +17,9 @@ import orjson
 from sqlite_utils import Database
 
 from cortex_tui.events import Job, JobState
+from cortex_tui.local.database import DatabaseFile
 from cortex_tui.local.jobs import Claim, NewJob, Verdict, wire_seconds
-from cortex_tui.local.store import Row, Store
+from cortex_tui.local.rows import Row
 from cortex_tui.models import STORED
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ class Load:
 class Outbox:
     """The jobs of one orchestrator."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: DatabaseFile) -> None:
         self._store = store
         self._changed = True
         """Whether there may be something to prune."""

@@ -1,33 +1,31 @@
-"""What an orchestrator keeps: SQLite through sqlite-utils, in WAL mode.
+"""What an orchestrator keeps: products, configurations with their history, and subscriptions.
 
-One connection writes and one reads, each behind its own lock, so that readers never wait for a
-commit. Every method blocks and may be called from any thread but the UI's. Every write is one
-`BEGIN IMMEDIATE` transaction: a deferred one that reads first fails at once against another writer,
-whatever the time-out.
+Every method blocks and may be called from any thread but the UI's.
 """
 
 import json
-import os
-import secrets
-import sqlite3
-import threading
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
 from pydantic import SecretStr
 from sqlite_utils import Database
 
-from cortex_tui.backend import BackendError, Conflict, FieldProblem, Invalid, NotFound, Stale
-from cortex_tui.differences import differences
-from cortex_tui.local.schema import migrations
+from cortex_tui.backend import FieldProblem, Invalid, NotFound, Stale
+from cortex_tui.local.database import DatabaseFile, Durability
+from cortex_tui.local.rows import (
+    Overview,
+    Row,
+    config_version_of,
+    overview_of,
+    product_of,
+    subscription_of,
+    subscription_values,
+    topics_of,
+)
 from cortex_tui.local.vault import Vault
 from cortex_tui.models import (
-    MASK,
-    STORED,
     BrokerConfig,
     ConfigDraft,
     ConfigVersion,
@@ -38,34 +36,12 @@ from cortex_tui.models import (
     Subscription,
     SubscriptionChange,
     SubscriptionDraft,
-    SubscriptionStats,
     TopicsConfig,
     wire_time,
 )
-from cortex_tui.topics import effective_topic
 
-Durability = Literal["full", "normal"]
-Row = dict[str, Any]
-
-PAGE_BYTES = 1_048_576
-"""Bytes of a page of rows, but for its last: written as JSON they may become six times as many, and
-an answer over HTTP is to stay below ten."""
 CONFIG_HISTORY_LIMIT = 100
 """Versions of a configuration that are kept."""
-
-
-@dataclass(frozen=True)
-class Overview:
-    """A product with what a list shows of it."""
-
-    product: Product
-    config: MqttConfig | None
-    messages_received: int
-    last_message_at: datetime | None
-    messages_unreadable: int
-    messages_dropped: int
-    subscriptions_total: int
-    subscriptions_enabled: int
 
 
 class _Listed(NamedTuple):
@@ -75,54 +51,28 @@ class _Listed(NamedTuple):
     subscription: Subscription
 
 
-class Store:
+class Store(DatabaseFile):
     """The database of one orchestrator."""
 
     def __init__(self, path: Path, vault: Vault, durability: Durability = "full") -> None:
-        """Open `path`, made where it is missing, and migrate it.
-
-        With `durability` "normal" a power cut may undo the last commits; the death of the process
-        alone never does. Raises `BackendError` where the file is no database of ours.
-        """
+        """Open `path`, as a `DatabaseFile` does; `vault` is for the secrets in it."""
+        super().__init__(path, durability)
         self._vault = vault
-        self._writer_lock = threading.Lock()
-        self._reader_lock = threading.Lock()
-        self._version = 0
-        """Counts the transactions, at both ends: odd while one is under way."""
         self._read: dict[int, tuple[int, Overview]] = {}
         """The overviews that were read last, and the version that was current then."""
         self._listed: tuple[tuple[int, TopicsConfig] | None, dict[int, _Listed]] = None, {}
         """The product whose subscriptions were read last, by which topics, and what they were."""
-        try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            self._writer = _connect(path)
-            self._writer.conn.execute("PRAGMA journal_mode = WAL")
-            self._writer.conn.execute(f"PRAGMA synchronous = {durability.upper()}")
-            migrations.apply(self._writer)
-            self._reader = _connect(path)
-            self.instance_id = self._keep_setting("instance_id", secrets.token_hex(3))
-        except (sqlite3.DatabaseError, OSError) as error:
-            raise BackendError(
-                f"{path} cannot be used as a database: {error}",
-                "Check the path and its permissions, or choose another file with --db.",
-            ) from error
-
-    def close(self) -> None:
-        """Close both connections; the file needs no other care."""
-        with self._writer_lock, self._reader_lock:
-            self._writer.close()
-            self._reader.close()
 
     # -- products -----------------------------------------------------------------------------
 
     def products(self) -> list[Product]:
         """Every product, by id."""
-        return [_product(row) for row in self.rows("SELECT * FROM products ORDER BY id")]
+        return [product_of(row) for row in self.rows("SELECT * FROM products ORDER BY id")]
 
     def product(self, product_id: int) -> Product:
         """Raises `NotFound`."""
         for row in self.rows("SELECT * FROM products WHERE id = ?", product_id):
-            return _product(row)
+            return product_of(row)
         raise NotFound("Product not found")
 
     def overviews(self, product_ids: Iterable[int] | None = None) -> list[Overview]:
@@ -139,23 +89,11 @@ class Store:
             WHERE {chosen} GROUP BY p.id ORDER BY p.id""",  # noqa: S608 - no outside text in it
             *arguments,
         )
-        return [
-            Overview(
-                product=_product(row),
-                config=None if row["config_id"] is None else _config(row),
-                messages_received=row["messages_received"],
-                last_message_at=_time(row["last_message_at"]),
-                messages_unreadable=row["messages_unreadable"],
-                messages_dropped=row["messages_dropped"],
-                subscriptions_total=row["total"],
-                subscriptions_enabled=row["on_count"],
-            )
-            for row in rows
-        ]
+        return [overview_of(row) for row in rows]
 
     def overview(self, product_id: int) -> Overview:
         """Raises `NotFound`."""
-        version = self._version
+        version = self.version
         for found in self.overviews([product_id]):
             if version % 2 == 0:
                 self._read[product_id] = version, found
@@ -167,7 +105,7 @@ class Store:
         """The same without a wait for the disk; none where something was written since it was
         read. From any thread."""
         version, found = self._read.get(product_id, (-1, None))
-        return found if version == self._version else None
+        return found if version == self.version else None
 
     def create_product(self, draft: ProductDraft) -> Product:
         """Raises `Conflict` where the name is taken."""
@@ -219,7 +157,7 @@ class Store:
             WHERE p.id = ?""",
             product_id,
         ):
-            return TopicsConfig() if row["topics"] is None else _topics(row["topics"])
+            return TopicsConfig() if row["topics"] is None else topics_of(row["topics"])
         raise NotFound("Product not found")
 
     def save_config(
@@ -298,7 +236,7 @@ class Store:
             product_id,
         )
         return [
-            _config_version(row, before) for before, row in zip([None, *rows], rows, strict=False)
+            config_version_of(row, before) for before, row in zip([None, *rows], rows, strict=False)
         ][::-1]
 
     # -- subscriptions ------------------------------------------------------------------------
@@ -326,7 +264,7 @@ class Store:
             product_id,
             subscription_id,
         ):
-            return _subscription(row, topics)
+            return subscription_of(row, topics)
         raise NotFound("Subscription not found")
 
     def create_subscription(self, product_id: int, draft: SubscriptionDraft) -> Subscription:
@@ -338,7 +276,7 @@ class Store:
                 db,
                 "subscriptions",
                 {
-                    **_subscription_values(draft.model_dump(mode="json")),
+                    **subscription_values(draft.model_dump(mode="json")),
                     "product_id": product_id,
                     "created_at": now,
                     "updated_at": now,
@@ -358,7 +296,7 @@ class Store:
             after = {**table.get(subscription_id), **values}
             if after["topic"] is not None and after["application_id"] is not None:
                 raise Invalid([_two_topics("topic" if "topic" in values else "application_id")])
-            table.update(subscription_id, {**_subscription_values(values), "updated_at": _now()})
+            table.update(subscription_id, {**subscription_values(values), "updated_at": _now()})
         return self.subscription(product_id, subscription_id)
 
     def delete_subscription(self, product_id: int, subscription_id: int) -> None:
@@ -366,62 +304,6 @@ class Store:
         with self.writing() as db:
             _subscription_must_exist(db, product_id, subscription_id)
             db.table("subscriptions").delete(subscription_id)
-
-    # -- below --------------------------------------------------------------------------------
-
-    @contextmanager
-    def writing(self, taken: str = "the name is taken") -> Iterator[Database]:
-        """The writer's connection in a transaction; `taken` is the message of a `Conflict`."""
-        with self._writer_lock:
-            self._version += 1
-            try:
-                self._writer.conn.execute("BEGIN IMMEDIATE")
-                try:
-                    yield self._writer
-                except sqlite3.IntegrityError as error:
-                    self._roll_back()
-                    raise Conflict(taken, "Choose another name.") from error
-                except BaseException:
-                    self._roll_back()
-                    raise
-                self._writer.conn.execute("COMMIT")
-            finally:
-                self._version += 1
-
-    def _roll_back(self) -> None:
-        # Where the disk is full SQLite has done so already.
-        if self._writer.conn.in_transaction:
-            self._writer.conn.execute("ROLLBACK")
-
-    def rows(self, sql: str, *arguments: object) -> list[Row]:
-        """What a query finds, over the reader's connection."""
-        with self._reader_lock:
-            return list(self._reader.query(sql, arguments))
-
-    def page(self, sql: str, *arguments: object) -> list[Row]:
-        """The first rows that a query finds: at least one if there are any, and no more after
-        `PAGE_BYTES`."""
-        found: list[Row] = []
-        size = 0
-        with self._reader_lock, closing(self._reader.query(sql, arguments)) as rows:
-            for row in rows:
-                found.append(row)
-                size += sum(len(value) for value in row.values() if isinstance(value, bytes | str))
-                if size > PAGE_BYTES:
-                    break
-        return found
-
-    def _keep_setting(self, name: str, default: str) -> str:
-        with self.writing() as db:
-            table = db.table("settings")
-            table.insert({"name": name, "value": default}, ignore=True)
-            return str(table.get(name)["value"])
-
-
-def _connect(path: Path) -> Database:
-    connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-    connection.execute("PRAGMA foreign_keys = ON")
-    return Database(connection)
 
 
 def _insert(db: Database, table: str, row: Row) -> int:
@@ -446,87 +328,11 @@ def _now() -> str:
     return wire_time(datetime.now(UTC))
 
 
-def _time(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)
-
-
-def _product(row: Row) -> Product:
-    return Product.model_validate(row, context=STORED)
-
-
-def _config(row: Row) -> MqttConfig:
-    secrets_set = {
-        "password": MASK if row["has_password"] else None,
-        "client_key": MASK if row["has_client_key"] else None,
-    }
-    return MqttConfig.model_validate(
-        {
-            "id": row["config_id"],
-            "product_id": row["id"],
-            "version": row["version"],
-            "broker": {**json.loads(row["broker"]), **secrets_set},
-            "topics": json.loads(row["topics"]),
-            "created_at": row["config_created_at"],
-            "updated_at": row["config_updated_at"],
-        },
-        context=STORED,
-    )
-
-
-def _config_version(row: Row, before: Row | None) -> ConfigVersion:
-    def parts(row: Row) -> dict[str, Any]:
-        return {name: json.loads(row[name]) for name in ("broker", "topics")}
-
-    version = ConfigVersion.model_validate(
-        {**{name: row[name] for name in ("version", "saved_at", "saved_by")}, **parts(row)},
-        context=STORED,
-    )
-    if before is None:
-        return version
-    earlier = version.model_copy(update=_models(parts(before)))
-    changed = [each.field for each in differences(version, earlier)]
-    # A secret that was kept is the same bytes; one that was given again is encrypted anew.
-    changed += [name for name in ("password", "client_key") if row[name] != before[name]]
-    return version.model_copy(update={"changed": tuple(changed)})
-
-
-def _models(parts: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "broker": BrokerConfig.model_validate(parts["broker"], context=STORED),
-        "topics": TopicsConfig.model_validate(parts["topics"], context=STORED),
-    }
-
-
-def _topics(text: str) -> TopicsConfig:
-    return TopicsConfig.model_validate_json(text, context=STORED)
-
-
 def _listed(row: Row, topics: TopicsConfig, known: _Listed | None) -> _Listed:
     """`known` where the row is the same, so that what did not change stays the same object."""
     if known is not None and known.row == row:
         return known
-    return _Listed(row, _subscription(row, topics))
-
-
-def _subscription(row: Row, topics: TopicsConfig) -> Subscription:
-    return Subscription.model_validate(
-        {
-            **row,
-            "topic": effective_topic(
-                topics, topic=row["topic"], application_id=row["application_id"]
-            ),
-            "derived": row["topic"] is None,
-            "actions": json.loads(row["actions"]),
-            "stats": {name: row[name] for name in SubscriptionStats.model_fields if name in row},
-        },
-        context=STORED,
-    )
-
-
-def _subscription_values(dumped: Row) -> Row:
-    if "actions" in dumped:
-        return {**dumped, "actions": json.dumps(dumped["actions"])}
-    return dumped
+    return _Listed(row, subscription_of(row, topics))
 
 
 def _two_topics(field: str) -> FieldProblem:

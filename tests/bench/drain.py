@@ -26,7 +26,7 @@ from paho.mqtt.properties import Properties
 from cortex_tui.demo.broker import Mosquitto
 from cortex_tui.local import negotiation
 from cortex_tui.local.backend import LocalBackend
-from cortex_tui.local.store import Durability
+from cortex_tui.local.database import Durability
 from cortex_tui.models import (
     Action,
     BrokerConfig,
