@@ -13,21 +13,19 @@ from typing import TypeVar
 
 from pydantic import SecretStr
 
-from cortex_tui.backend import BackendError, Capability, Conflict, FieldProblem, Invalid, OnStage
+from cortex_tui.backend import BackendError, Capability, Conflict, OnStage
 from cortex_tui.daemon import in_daemon_thread, in_this_loop
 from cortex_tui.delivery_settings import DeliverySettings
 from cortex_tui.events import Event, Explanation, Job, JobChoice, JobState, Publication, Trial
-from cortex_tui.local import tls
 from cortex_tui.local.changes import Changes
 from cortex_tui.local.connections import Connections
 from cortex_tui.local.database import Durability
 from cortex_tui.local.lock import DatabaseLock
 from cortex_tui.local.processing import Processing
 from cortex_tui.local.store import Store
+from cortex_tui.local.stored_secrets import StoredSecrets
 from cortex_tui.local.vault import Vault
 from cortex_tui.models import (
-    TLS_MATERIAL,
-    BrokerConfig,
     ConfigDocument,
     ConfigDraft,
     ConfigSaved,
@@ -81,6 +79,7 @@ class LocalBackend:
         except BaseException:
             self._lock.release()
             raise
+        self._secrets = StoredSecrets(self._store)
         self._changes = Changes()
         self._processing = Processing(
             self._store,
@@ -220,7 +219,7 @@ class LocalBackend:
         by: str | None = None,
     ) -> ConfigSaved:
         def save() -> ConfigSaved:
-            self._check_tls(product_id, draft.broker)
+            self._secrets.check(product_id, draft.broker)
             saved = self._store.save_config(product_id, draft, if_version, by or who())
             if not self._connections.has(product_id):
                 self._connections.apply(product_id)
@@ -238,23 +237,9 @@ class LocalBackend:
     async def test_connection(
         self, product_id: int, test: ConnectionTest, *, on_stage: OnStage | None = None
     ) -> ConnectionTestResult:
-        def with_stored_secrets() -> ConnectionTest:
-            config = self._store.config(product_id)
-            if config is None:
-                return test
-            stored, secrets = config.broker, {}
-            if test.new_password is None:
-                same = (stored.host, stored.port, stored.username)
-                asked = (test.host, test.port, test.username) == same
-                secrets["password"] = self._store.password(product_id) if asked else None
-            if test.new_key is None:
-                asked = test.client_cert is not None and test.client_cert == stored.client_cert
-                secrets["client_key"] = self._store.client_key(product_id) if asked else None
-            return test.model_copy(update=secrets)
-
         from cortex_tui.local.probe import probe
 
-        complete = await asyncio.to_thread(with_stored_secrets)
+        complete = await asyncio.to_thread(self._secrets.complete, product_id, test)
         cancelled = threading.Event()
         tell = in_this_loop(on_stage) if on_stage else None
         try:
@@ -400,16 +385,3 @@ class LocalBackend:
         self._changes.mark(product_id)
         if not ended.cancelled():
             ended.exception()  # seen, also where nobody waits for it
-
-    def _check_tls(self, product_id: int, broker: BrokerConfig) -> None:
-        """Raise `Invalid` where certificate and key, as they will be stored, cannot be used."""
-        if not broker.model_fields_set & TLS_MATERIAL:
-            return
-        complete = broker
-        if broker.client_cert is not None and broker.new_key is None:
-            stored_key = self._store.client_key(product_id)
-            complete = broker.model_copy(update={"client_key": stored_key})
-        try:
-            tls.check(complete)
-        except tls.UnusableMaterial as error:
-            raise Invalid([FieldProblem(("broker", error.field), str(error))]) from None

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 from pydantic import SecretStr
 
@@ -32,7 +32,6 @@ from cortex_tui.backend import (
 from cortex_tui.diagnosis import Diagnosis
 from cortex_tui.events import Event, Explanation, Job, JobChoice, JobState, Publication, Trial
 from cortex_tui.models import (
-    MASK,
     TLS_MATERIAL,
     BrokerAccess,
     ConfigDocument,
@@ -52,6 +51,7 @@ from cortex_tui.models import (
     SubscriptionDraft,
 )
 from cortex_tui.person import who
+from cortex_tui.remote.bodies import body_of, changes_of, given
 from cortex_tui.remote.http import Http
 from cortex_tui.remote.watch import Beat, Focus, Watch
 
@@ -331,7 +331,7 @@ class RemoteBackend:
     async def events(
         self, product_id: int, *, after: int = 0, before: int | None = None, limit: int = 100
     ) -> list[Event]:
-        params = _given(after=after, before=before, limit=limit)
+        params = given(after=after, before=before, limit=limit)
         path = f"/products/{product_id}/events"
         listed = await self._extension(Capability.EVENTS, "GET", path, EventList, params=params)
         return list(listed.events)
@@ -347,7 +347,7 @@ class RemoteBackend:
     ) -> list[Job]:
         if not states:
             return []  # as parameters, none would mean all
-        params = _given(
+        params = given(
             state=list(states), subscription_id=subscription_id, before=before, limit=limit
         )
         path = f"/products/{product_id}/actions"
@@ -380,32 +380,6 @@ class RemoteBackend:
     ) -> M:
         await self._need(capability)
         return await self._http.ask(method, path, kind, extension=True, **options)
-
-
-def body_of(draft: Model) -> dict[str, Any]:
-    """A draft as a body, with its secrets in the clear: this is where they are meant to go.
-
-    A secret that is to be kept is left out, which is what every reading of the reference's "leave
-    blank to keep existing" has in common.
-    """
-    body = draft.model_dump(mode="json")
-    for name, value in draft:
-        if isinstance(value, Model):
-            body[name] = body_of(value)
-        elif isinstance(value, SecretStr) and value.get_secret_value() != MASK:
-            body[name] = value.get_secret_value()
-        elif SecretStr in get_args(type(draft).model_fields[name].annotation):
-            del body[name]
-    return body
-
-
-def changes_of(change: Model) -> dict[str, Any]:
-    """A partial update as a body: only the fields that were set."""
-    return change.model_dump(mode="json", exclude_unset=True)
-
-
-def _given(**params: Any) -> dict[str, Any]:
-    return {name: value for name, value in params.items() if value is not None}
 
 
 def _unnamed(product_id: int) -> Product:
