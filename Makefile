@@ -50,7 +50,7 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.bench $(ARGS)
 
 screenshots: $(VENV)/.installed-dev
-	$(BIN)/python screenshots/make.py $(ARGS)
+	$(BIN)/python -m screenshots.make $(ARGS)
 
 $(VENV)/.created:
 ifndef UV

@@ -103,8 +103,6 @@ async def make_products(backend: Backend, *, healthy: Broker, refusing: Broker) 
     await backend.create_product(
         ProductDraft(name="Device protection", description="Waits for its broker settings")
     )
-    for product in (tyres, travel):
-        await backend.reconnect(product.id)
 
 
 def _config(

@@ -4,19 +4,18 @@
 One Python and one Textual version own the pictures: those of `constraints.txt`.
 """
 
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input
 
 from cortex_tui.app import CortexApp
 from cortex_tui.backend import Backend, BackendError, Unreachable
 from cortex_tui.models import ProductState
 from cortex_tui.settings import Context, Target
+from tests.stillness import still_screen
 from tests.ui.driving import NARROW, WIDE, Person
 from tests.ui.still import NOW, REFUSED, STATES, Clock, StillBackend
 from tests.waiting import until
@@ -26,14 +25,9 @@ SIZES = pytest.mark.parametrize("size", [NARROW, WIDE], ids=["80x24", "120x36"])
 
 
 @pytest.fixture(autouse=True)
-def still(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No cursor blinks, and local time is UTC."""
-    monkeypatch.setattr(Input, "_toggle_cursor", lambda _: None)
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+def still() -> Iterator[None]:
+    with still_screen():
+        yield
 
 
 def picture(
