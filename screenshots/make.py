@@ -186,11 +186,12 @@ def _opens(backend: Backend) -> Callable[[Target], Awaitable[Backend]]:
 
 async def _settled(backend: Backend) -> bool:
     """Whether the connections are what they will be."""
-    waiting = (ConnectionState.CONNECTING, ConnectionState.RETRYING)
     statuses = [await backend.status(product.id) for product in await backend.products()]
+    connected, refused, unconfigured = statuses
     return (
-        all(each.state not in waiting for each in statuses)
-        and statuses[0].subscribed_topics_count > 0
+        connected.subscribed_topics_count > 0
+        and refused.state is ConnectionState.LATCHED
+        and unconfigured.state is ConnectionState.NOT_CONFIGURED
     )
 
 
