@@ -1,26 +1,30 @@
 """The application: one backend, one worker that watches it, and the screens that show it."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 import os
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Literal
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.filter import LineFilter
 from textual.notifications import Notify
+from textual.reactive import Initialize, Reactive
 from textual.screen import Screen
+from textual.theme import Theme
 from textual.widgets._toast import Toast, ToastHolder
 
 from cortex_tui import commands, themes
 from cortex_tui.backend import Backend, BackendError
 from cortex_tui.commands import COMMANDS, Scope
-from cortex_tui.models import Product, ProductChange, ProductState
 from cortex_tui.rates import Rate
 from cortex_tui.screens.base import Commanded, Page
 from cortex_tui.screens.find import (
@@ -35,7 +39,6 @@ from cortex_tui.screens.find import (
     theme_entries,
 )
 from cortex_tui.screens.help import HelpDialog
-from cortex_tui.screens.product import ProductScreen
 from cortex_tui.screens.products import ProductsScreen
 from cortex_tui.settings import Remembered, Target
 from cortex_tui.terminal import TerminalDriver
@@ -43,9 +46,14 @@ from cortex_tui.widgets.inert import Ascii, Inert, speaks_utf8
 from cortex_tui.widgets.text import KEY, MUTED, STRONG, WARN, plain, said
 from cortex_tui.wording import worded
 
+if TYPE_CHECKING:
+    from cortex_tui.models import Product, ProductState
+    from cortex_tui.states import Listed, StoredProduct
+
 log = logging.getLogger(__name__)
 
 OpenBackend = Callable[[Target], Awaitable[Backend]]
+ReadStored = Callable[[Target], Awaitable["Mapping[int, StoredProduct]"]]
 Undo = Callable[[], Awaitable[bool]]
 """Takes something back; whether that went well, where it did not say so itself."""
 
@@ -59,6 +67,8 @@ UNDOABLE = 50
 LARGEST_COPY = 100_000
 """Bytes of a text that is copied; many terminals ignore a longer one without a word."""
 
+STORED_WAIT = 0.1
+"""Seconds that the first frame waits for what is stored."""
 CLOSING = 2.0
 """Seconds a backend is given to close."""
 
@@ -75,6 +85,18 @@ class CortexApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [*commands.bindings(Scope.APP)]
     ENABLE_COMMAND_PALETTE = False
 
+    def _first_theme(self) -> str:
+        wanted = self._wanted_theme
+        return wanted if wanted in self.available_themes else themes.DARK.name
+
+    # Right from the start: a theme that is set later has all styles read anew.
+    theme: Reactive[str] = Reactive(Initialize(_first_theme))
+
+    @property
+    def available_themes(self) -> dict[str, Theme]:
+        """Every theme by its name, ours among them."""
+        return {**super().available_themes, **themes.OURS}
+
     def __init__(
         self,
         open_backend: OpenBackend,
@@ -85,26 +107,23 @@ class CortexApp(App[None]):
         keymap: Mapping[str, str] | None = None,
         remembered: Remembered | None = None,
         ascii_only: bool | None = None,
+        read_stored: ReadStored | None = None,
         test_limit: float = 10.0,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
         """Opens `target`, and any of `others` when a person switches to it.
 
         `theme` none means the one that was chosen last; `keymap` has the keys of commands that a
-        person gave others. `ascii_only` none means: where the locale is not UTF-8. `test_limit`
+        person gave others. `read_stored` tells what is stored in a target, to be shown while it
+        is being opened. `ascii_only` none means: where the locale is not UTF-8. `test_limit`
         are the seconds a connection test may take. `now` is the clock.
         """
         colourless = "NO_COLOR" in os.environ
-        super().__init__(TerminalDriver, ansi_color=True if colourless else None)
-        self.animation_level = "none"
-        self.register_theme(themes.DARK)
-        self.register_theme(themes.LIGHT)
         self.remembered = remembered or Remembered(None)
         self._theme_is_given = theme is not None
-        wanted = theme or self.remembered.get("theme")
-        if colourless:
-            wanted = "ansi-dark"
-        self.theme = wanted if wanted in self.available_themes else themes.DARK.name
+        self._wanted_theme = "ansi-dark" if colourless else theme or self.remembered.get("theme")
+        super().__init__(TerminalDriver, ansi_color=True if colourless else None)
+        self.animation_level = "none"
         self.target = target
         self.others = others
         self.test_limit = test_limit
@@ -116,9 +135,13 @@ class CortexApp(App[None]):
         """Whether the first states came."""
         self.states: dict[int, ProductState] = {}
         """The last state of every product."""
+        self.stored: Mapping[int, StoredProduct] = {}
+        """What can be shown of the products until their states come."""
+        self._when_open: list[Callable[[], object]] = []
         self._rates: dict[int, Rate] = {}
         self._undo: deque[tuple[str, Undo]] = deque(maxlen=UNDOABLE)
         self._open_backend = open_backend
+        self._read_stored = read_stored
         self._last_filters: list[LineFilter] = [Inert()]
         if not speaks_utf8() if ascii_only is None else ascii_only:
             self._last_filters.append(Ascii())
@@ -126,6 +149,11 @@ class CortexApp(App[None]):
         self.set_keymap(self._keys)
 
     # -- the backend --------------------------------------------------------------------------
+
+    async def on_load(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STORED_WAIT):
+                await self._look_at_stored()
 
     def get_default_screen(self) -> Screen[Any]:
         return ProductsScreen()
@@ -148,6 +176,8 @@ class CortexApp(App[None]):
         self.workers.cancel_group(self, "backend")
         await self._close()
         self.target = target
+        self.stored = {}
+        self._when_open.clear()
         self.states.clear()
         self._rates.clear()
         self._undo.clear()
@@ -163,17 +193,44 @@ class CortexApp(App[None]):
         self.run_worker(self._open(), group="backend", exclusive=True)
 
     async def _open(self) -> None:
+        await self._look_at_stored()
+        if self.stored:
+            self._beat(None)
+            await self.screen.wait_for_refresh()  # what follows keeps the processor busy
         try:
             self.backend = await self._open_backend(self.target)
         except BackendError as error:
             self.failure = error
-            self._beat(frozenset())
+            self._when_open.clear()
+            self._opened()
             return
+        await asyncio.to_thread(import_module, "cortex_tui.screens.product")  # needed soon
         async for changed in self.backend.watch():
             self._take(changed)
 
+    @property
+    def listed(self) -> Collection[Listed]:
+        """Every product as a list shows it at present."""
+        return self.stored.values() or self.states.values()
+
+    async def _look_at_stored(self) -> None:
+        if self._read_stored and not self.stored:
+            self.stored = await self._read_stored(self.target)
+
+    def when_open(self, do: Callable[[], object]) -> None:
+        """Call `do` once there is more to work on than what is stored."""
+        self._when_open.append(do)
+
+    def _opened(self) -> None:
+        """There are states, or a failure, instead of what is stored."""
+        self.stored = {}
+        self._beat(None)
+        waiting, self._when_open = self._when_open, []
+        for do in waiting:
+            self.screen.call_next(do)
+
     def _take(self, changed: Mapping[int, ProductState | None]) -> None:
-        self.watching = True
+        first, self.watching = not self.watching, True
         at = self.now().timestamp()
         for product_id, state in changed.items():
             if state is None:
@@ -184,10 +241,14 @@ class CortexApp(App[None]):
             if state.status is not None:
                 rate = self._rates.setdefault(product_id, Rate())
                 rate.observe(state.status.messages_received, at)
-        self._beat(frozenset(changed))
+        if first:
+            self._opened()
+        else:
+            self._beat(frozenset(changed))
 
-    def _beat(self, changed: frozenset[int]) -> None:
-        """Tell the topmost page whose states changed; of none when only time has passed."""
+    def _beat(self, changed: frozenset[int] | None) -> None:
+        """Tell the topmost page whose states changed: none for all, and an empty set when only
+        time has passed."""
         page = self.screen
         if isinstance(page, Page):
             page.call_next(page.follow, changed)
@@ -381,6 +442,7 @@ class CortexApp(App[None]):
 
     async def enable(self, product: Product, enabled: bool) -> None:
         """Enable or disable a product, so that it can be taken back."""
+        from cortex_tui.models import ProductChange
 
         async def switch(enabled: bool) -> bool:
             if self.backend:
@@ -425,6 +487,8 @@ class CortexApp(App[None]):
 
     async def show_product(self, product_id: int) -> None:
         """Leave what is open, and open a product."""
+        from cortex_tui.screens.product import ProductScreen
+
         if await self.may_leave():
             while len(self.screen_stack) > 1:
                 await self.pop_screen()

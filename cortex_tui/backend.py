@@ -4,45 +4,48 @@ Everything else in this program is a way to reach one or to show one. A backend 
 asyncio loop and never blocks it. Every failure a caller can meet is a `BackendError`.
 """
 
+from __future__ import annotations
+
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from pydantic import ValidationError
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
-from cortex_tui.diagnosis import StageResult
-from cortex_tui.events import (
-    Event,
-    Explanation,
-    Job,
-    JobChoice,
-    JobState,
-    Publication,
-    Trial,
-)
-from cortex_tui.models import (
-    ConfigDocument,
-    ConfigDraft,
-    ConfigSaved,
-    ConfigVersion,
-    ConnectionStatus,
-    ConnectionTest,
-    ConnectionTestResult,
-    Product,
-    ProductChange,
-    ProductDraft,
-    ProductState,
-    Subscription,
-    SubscriptionChange,
-    SubscriptionDraft,
-)
+    from cortex_tui.diagnosis import StageResult
+    from cortex_tui.events import (
+        Event,
+        Explanation,
+        Job,
+        JobChoice,
+        JobState,
+        Publication,
+        Trial,
+    )
+    from cortex_tui.models import (
+        ConfigDocument,
+        ConfigDraft,
+        ConfigSaved,
+        ConfigVersion,
+        ConnectionStatus,
+        ConnectionTest,
+        ConnectionTestResult,
+        Product,
+        ProductChange,
+        ProductDraft,
+        ProductState,
+        Subscription,
+        SubscriptionChange,
+        SubscriptionDraft,
+    )
 
 WATCH_INTERVAL = 0.25
 """Seconds between two beats of `watch`, at least."""
 
 
-OnStage = Callable[[StageResult], None]
+OnStage = Callable[["StageResult"], None]
 
 
 class Capability(StrEnum):
@@ -272,7 +275,7 @@ class Backend(Protocol):
         self,
         product_id: int,
         *,
-        states: Collection[JobState] = tuple(JobState),
+        states: Collection[JobState] = ...,
         subscription_id: int | None = None,
         before: int | None = None,
         limit: int = 100,

@@ -9,15 +9,15 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from cortex_tui import __version__, daemon, diagnosing, happenings, scripting
+from cortex_tui import __version__, daemon
 from cortex_tui.usage import (
-    NOT_FINE,
     UNFORESEEN,
     UNREACHABLE,
     USAGE,
@@ -27,14 +27,33 @@ from cortex_tui.usage import (
 )
 
 if TYPE_CHECKING:
-    from cortex_tui.app import CortexApp, OpenBackend
+    from cortex_tui.app import CortexApp, OpenBackend, ReadStored
     from cortex_tui.backend import Backend
     from cortex_tui.session import Session
     from cortex_tui.settings import Context, Remembered, Settings, Target
 
 
 class _Cortex(click.Group):
-    """Turns what can go wrong into one message with its fix, never a traceback."""
+    """Turns what can go wrong into one message with its fix, never a traceback.
+
+    The commands of other rooms are imported when one is asked for, so that the application need
+    not wait for them.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        self._add_those_of_other_rooms()
+        return super().list_commands(ctx)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.commands:
+            self._add_those_of_other_rooms()
+        return super().get_command(ctx, cmd_name)
+
+    def _add_those_of_other_rooms(self) -> None:
+        from cortex_tui import diagnosing, happenings, scripting
+
+        for room in (scripting, happenings, diagnosing):
+            room.register(self)
 
     def make_context(self, *arguments: Any, **options: Any) -> click.Context:
         try:
@@ -48,8 +67,6 @@ class _Cortex(click.Group):
 
         try:
             return super().invoke(ctx)
-        except scripting.NotFine:
-            sys.exit(NOT_FINE)
         except (SettingsError, NotFound, Invalid, Conflict, Unsupported) as error:
             fail(error.message, error.hint, USAGE)
         except BackendError as error:
@@ -132,6 +149,7 @@ def main(
         screens=ctx.invoked_subcommand in (None, demo.name),
     )
     if ctx.invoked_subcommand is None:
+        gc.disable()  # what is imported now is there to stay; see _open
         _need_terminal()
         daemon.run(_run_app(ctx.obj))
 
@@ -253,7 +271,7 @@ def serve(session: "Session", /, db: Path | None, **options: Any) -> None:
     """
     context = session.target.context
     if db is not None:
-        context = context.model_copy(update={"db": db, "url": None})
+        context = dataclasses.replace(context, db=db, url=None)
     if context.url is not None:
         fail("a remote orchestrator serves itself", "Choose a database: cortex serve --db PATH.")
     _refuse_read_only(context)
@@ -302,13 +320,30 @@ def _server() -> ModuleType:
 
 
 async def _run_app(session: "Session") -> None:
+    from cortex_tui.opening import read_stored
     from cortex_tui.settings import Remembered
 
-    app = _app(session, session.open, session.target, Remembered.default(), session.others)
+    remembered = Remembered.default()
+    app = _app(
+        session,
+        partial(_open, session),
+        session.target,
+        remembered,
+        others=session.others,
+        read_stored=read_stored,
+    )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, app.exit)
     await _show(app, session)
+
+
+async def _open(session: "Session", target: "Target") -> "Backend":
+    try:
+        return await session.open(target)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 async def _show(app: "CortexApp", session: "Session") -> None:
@@ -323,7 +358,9 @@ def _app(
     open_backend: "OpenBackend",
     target: "Target",
     remembered: "Remembered",
+    *,
     others: Sequence["Target"] = (),
+    read_stored: "ReadStored | None" = None,
 ) -> "CortexApp":
     from cortex_tui.app import CortexApp
     from cortex_tui.keymap import keymap
@@ -336,6 +373,7 @@ def _app(
         theme=session.theme,
         keymap=keymap(session.settings.keys),
         remembered=remembered,
+        read_stored=read_stored,
         test_limit=session.settings.test_seconds,
     )
 
@@ -367,8 +405,3 @@ def _log_to_file() -> None:
     # Of others only warnings: httpx, for one, notes each URL, and that of a web hook is a secret.
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("cortex_tui").setLevel(logging.INFO)
-
-
-scripting.register(main)
-happenings.register(main)
-main.add_command(diagnosing.test)

@@ -6,14 +6,16 @@ e-mails nobody. docs/actions.md shows each table.
 
 import base64
 import re
-from email.headerregistry import Address
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from cortex_tui import syntax
+
+if TYPE_CHECKING:
+    from email.headerregistry import Address
 
 BASE64_SECRET = "whsec_"  # noqa: S105 - how a secret starts, not one
 """The start of a signing secret written in base64 (Standard Webhooks)."""
@@ -35,12 +37,14 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
-def mail_address(text: str) -> Address:
+def mail_address(text: str) -> "Address":
     """One address, `name@example.com` or `Name <name@example.com>`. Raises `ValueError`.
 
     The form is the one of web forms (WHATWG HTML §4.10.5.1.5): RFC 5322 has comments, groups and
     quoted names that no mailbox of today needs.
     """
+    from email.headerregistry import Address  # slow to import, and seldom needed
+
     parts = _ADDRESS.fullmatch(text.strip()) if len(text) <= MAX_ADDRESS else None
     if parts is None or not text.isprintable():
         raise ValueError("is no e-mail address: write name@example.com or Name <name@example.com>")

@@ -54,6 +54,11 @@ Test = tuple[str, ConnectionTestResult]
 _ADDRESS = re.compile(r"[^\s/]+:[0-9]+")
 
 
+def register(group: click.Group) -> None:
+    """Add the command to `group`."""
+    group.add_command(test)
+
+
 @click.command(
     epilog="""\b
 Exit codes:

@@ -12,7 +12,6 @@ from cortex_tui.events import Event, Job, JobChoice, JobState
 from cortex_tui.models import Product
 from cortex_tui.scripting import (
     SETTLE,
-    NotFine,
     command,
     find,
     json_option,
@@ -21,6 +20,7 @@ from cortex_tui.scripting import (
     print_json,
     print_table,
 )
+from cortex_tui.usage import NotFine
 from cortex_tui.widgets.text import clock, plain
 
 COLUMN = 80

@@ -15,7 +15,6 @@ those checks: a value that cannot be shown cannot be mended.
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from enum import StrEnum
 from functools import partial
 from math import isfinite
 from typing import Annotated, Any, Literal, Self
@@ -35,6 +34,7 @@ from pydantic import (
 )
 
 from cortex_tui import syntax
+from cortex_tui.states import ConnectionState
 
 MASK = "***"
 """What stands for a secret that is set (API reference, note 1)."""
@@ -427,22 +427,6 @@ class Subscription(Model):
 
 
 # -- connection status (§7) -------------------------------------------------------------------
-
-
-class ConnectionState(StrEnum):
-    """What a connection is doing, in one word."""
-
-    CONNECTING = "connecting"
-    CONNECTED = "connected"
-    RETRYING = "retrying"
-    LATCHED = "latched"
-    """Stopped after a failure that a retry would only repeat; a person has to act."""
-    DISABLED = "disabled"
-    NOT_CONFIGURED = "not configured"
-    DISCONNECTED = "disconnected"
-    """Not connected, and the orchestrator says no more."""
-    UNKNOWN = "unknown"
-    """The orchestrator cannot be asked."""
 
 
 class BrokerInfo(Model):

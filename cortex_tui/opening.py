@@ -6,8 +6,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import SecretStr
-
 from cortex_tui.backend import Backend
 from cortex_tui.settings import (
     LOCAL,
@@ -18,11 +16,15 @@ from cortex_tui.settings import (
     Target,
     config_file,
     database,
+    environment_key,
     environment_token,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cortex_tui.local.backend import LocalBackend
+    from cortex_tui.states import StoredProduct
 
 
 def choose(
@@ -64,13 +66,27 @@ async def open_backend(target: Target, settings: Settings, remembered: Remembere
     return backend
 
 
+async def read_stored(target: Target) -> "Mapping[int, StoredProduct]":
+    """The products of `target` as far as they are known before it is open: nothing where it is not
+    of this machine."""
+    try:
+        path = database(target.context) if target.context.url is None else None
+    except SettingsError:
+        return {}  # it is told when it is opened
+    if path is None:
+        return {}
+    room = await asyncio.to_thread(importlib.import_module, "cortex_tui.local.stored")
+    stored: dict[int, StoredProduct] = await asyncio.to_thread(room.stored_products, path)
+    return stored
+
+
 async def open_local(context: Context, settings: Settings) -> "LocalBackend":
     """The embedded orchestrator. Its libraries are imported in a thread, so that a screen can be
     up before. Raises `BackendError`."""
     room = await asyncio.to_thread(importlib.import_module, "cortex_tui.local.backend")
     backend: LocalBackend = await room.LocalBackend.open(
         database(context),
-        key=SecretStr(key) if (key := os.environ.get("CORTEX_KEY")) else None,
+        key=environment_key(),
         durability=settings.durability,
         delivery=settings.delivery_beside(config_file()),
     )

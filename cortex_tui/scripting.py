@@ -16,13 +16,9 @@ from cortex_tui.backend import (
     ProductIdKeeper,
     Unreachable,
 )
-from cortex_tui.models import (
-    ConnectionState,
-    Product,
-    ProductState,
-    Subscription,
-    SubscriptionChange,
-)
+from cortex_tui.models import Product, ProductState, Subscription, SubscriptionChange
+from cortex_tui.states import ConnectionState
+from cortex_tui.usage import NotFine
 from cortex_tui.widgets.text import plain
 from cortex_tui.wording import worded
 
@@ -31,10 +27,6 @@ SETTLE = 5.0
 _FINE = {ConnectionState.CONNECTED, ConnectionState.DISABLED, ConnectionState.NOT_CONFIGURED}
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
-
-class NotFine(Exception):
-    """Everything went well, and what was asked about is not well."""
 
 
 def command(group: click.Group) -> Callable[[Callable[..., Awaitable[None]]], click.Command]:

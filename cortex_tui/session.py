@@ -15,7 +15,6 @@ from cortex_tui.settings import (
     Target,
     config_file,
     database,
-    load,
 )
 
 if TYPE_CHECKING:
@@ -48,8 +47,12 @@ class Session:
     def settings(self) -> Settings:
         """Raises `SettingsError`; where there are no screens, what only they use is warned of."""
         path = config_file()
+        if not _is_there(path):
+            return Settings()
+        from cortex_tui.settings_file import load
+
         try:
-            return _checked(path)
+            return _checked(load(path), path)
         except SettingsError as error:
             if self._screens:
                 raise
@@ -85,7 +88,7 @@ class Session:
     def _restricted(self, target: Target) -> Target:
         if not self._read_only:
             return target
-        context = target.context.model_copy(update={"read_only": True})
+        context = dataclasses.replace(target.context, read_only=True)
         return dataclasses.replace(target, context=context)
 
     async def open_existing(self) -> "Backend":
@@ -105,9 +108,18 @@ class Session:
         return await open_backend(target or self.target, self.settings, Remembered.default())
 
 
-def _checked(path: Path) -> Settings:
-    """The settings in `path`, also what only the screens know of. Raises `SettingsError`."""
-    loaded = load(path)
+def _is_there(path: Path) -> bool:
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        pass  # it is told when the file is read
+    return True
+
+
+def _checked(loaded: Settings, path: Path) -> Settings:
+    """The settings of `path`, if the screens can use them too. Raises `SettingsError`."""
     try:
         if loaded.theme is not None:
             from cortex_tui import themes

@@ -6,38 +6,47 @@
 
 import json
 import os
+import re
 import tempfile
-import tomllib
-from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass
-from difflib import get_close_matches
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from platformdirs import PlatformDirs
-from pydantic import Field, SecretStr, ValidationError, model_validator
 
-from cortex_tui.backend import BackendError, field_problems
-from cortex_tui.delivery_settings import DeliverySettings, Section
+from cortex_tui.backend import BackendError
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from cortex_tui.delivery_settings import DeliverySettings
 
 LOCAL = "local"
 """The context of the embedded orchestrator."""
 PREFERENCES = frozenset({"theme", "mouse", "keys"})
 """The keys of `config.toml` that only the screens use."""
 Colour = Literal["red", "orange", "yellow", "green", "cyan", "blue", "magenta", "white"]
+CHECKED = {"extra": "forbid", "hide_input_in_errors": True}
+"""How pydantic checks these classes where they are read from a file. They are plain, so that a
+start without a file need not wait for pydantic."""
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 
 
 class SettingsError(BackendError):
     """The configuration file, or what was asked for on the command line, cannot be used."""
 
 
-class Context(Section):
-    """An orchestrator to work with: a database of this machine, or a URL."""
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """An orchestrator to work with: a database of this machine, or a URL. Raises `ValueError`."""
+
+    __pydantic_config__: ClassVar = CHECKED
 
     db: Path | None = None
     url: str | None = None
-    token: SecretStr | None = None
+    token: str | None = field(default=None, repr=False)
     token_file: Path | None = None
     ca_file: Path | None = None
     verify: bool = True
@@ -46,19 +55,19 @@ class Context(Section):
     colour: Colour | None = None
     """Marks the context on screen; its name is always there too."""
 
-    @model_validator(mode="after")
-    def _one_place(self) -> "Context":
+    def __post_init__(self) -> None:
         if self.db is not None and self.url is not None:
             raise ValueError("db and url are both set: a context has one of them")
         if self.url is not None and not self.url.startswith(("http://", "https://")):
             raise ValueError("url has no scheme: start it with http:// or https://")
         if self.token is not None and self.token_file is not None:
             raise ValueError("token and token_file are both set: give one of them")
-        return self
 
-    def read_token(self) -> SecretStr | None:
+    def read_token(self) -> "SecretStr | None":
         """The token, from its file where it has one. Raises `SettingsError`."""
-        return self.token if self.token_file is None else read_secret(self.token_file, "token_file")
+        if self.token_file is not None:
+            return read_secret(self.token_file, "token_file")
+        return _secret(self.token)
 
 
 @dataclass(frozen=True)
@@ -69,30 +78,43 @@ class Target:
     context: Context
 
 
-class Settings(Section):
-    """Everything in `config.toml`."""
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything in `config.toml`. Raises `ValueError`."""
+
+    __pydantic_config__: ClassVar = CHECKED
 
     theme: str | None = None
     mouse: bool = True
     """Off leaves the mouse to the terminal, for its own marking and copying."""
-    keys: dict[str, str] = Field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
     """Other keys for commands, by their ids; see `keymap`."""
     default_context: str = LOCAL
     durability: Literal["full", "normal"] = "full"
     """`normal` is faster; a power cut may then undo the last events."""
-    test_seconds: Annotated[float, Field(ge=1, le=60)] = 10
+    test_seconds: float = 10
     """How long a connection test may take."""
-    delivery: DeliverySettings = DeliverySettings()
-    """Where the actions of the embedded orchestrator go."""
-    contexts: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")], Context] = Field(
-        default_factory=dict
-    )
+    delivery: dict[str, Any] = field(default_factory=dict, repr=False)
+    """Where the actions of the embedded orchestrator go: `DeliverySettings`, as it is written."""
+    contexts: dict[str, Context] = field(default_factory=dict)
 
-    def delivery_beside(self, config: Path) -> DeliverySettings:
+    def __post_init__(self) -> None:
+        if not 1 <= self.test_seconds <= 60:
+            raise ValueError("test_seconds: it has to be from 1 to 60")
+        for name in self.contexts:
+            if not _NAME.fullmatch(name):
+                raise ValueError(
+                    f"contexts.{name}: a name is 1 to 40 letters, digits, dots, '-' or '_'"
+                )
+
+    def delivery_beside(self, config: Path) -> "DeliverySettings":
         """Where actions go, with the folder of the e-mail templates: beside `config` unless the
-        settings name another."""
-        folder = (self.delivery.templates or config.with_name("templates")).expanduser()
-        return self.delivery.model_copy(update={"templates": folder})
+        settings name another. Raises `pydantic.ValidationError`."""
+        from cortex_tui.delivery_settings import DeliverySettings
+
+        delivery = DeliverySettings.model_validate(self.delivery)
+        folder = (delivery.templates or config.with_name("templates")).expanduser()
+        return delivery.model_copy(update={"templates": folder})
 
     @property
     def targets(self) -> list[Target]:
@@ -129,7 +151,7 @@ def database(context: Context) -> Path:
         folder = path.is_dir()
         path.exists()  # a name too long for the file system is told of here
     except (OSError, RuntimeError, ValueError) as error:
-        what = f"{str(named)[:200]} cannot be used as a database: {_reason(error)}"
+        what = f"{str(named)[:200]} cannot be used as a database: {reason(error)}"
         raise SettingsError(what, "Check the path.") from None
     if folder:
         raise SettingsError(f"{named} cannot be used as a database: it is a folder", "Name a file.")
@@ -146,78 +168,22 @@ def log_file() -> Path:
     return Path(_dirs().user_state_dir) / "cortex.log"
 
 
-def load(path: Path, *, without: Collection[str] = ()) -> Settings:
-    """The settings in `path`, as if those keys `without` were not there; the defaults where there
-    is no such file. Raises `SettingsError`."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return Settings()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read: {_reason(error)}", "Check the file.") from None
-    try:
-        values = tomllib.loads(text)
-        return Settings.model_validate({k: v for k, v in values.items() if k not in without})
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path} is not valid TOML: {error}", "Mend that line.") from None
-    except ValidationError as error:
-        problem = field_problems(error)[0]
-        where = ".".join(str(part) for part in problem.loc if part != "[key]")
-        what = _WORDS.get(problem.kind) or problem.message.replace("Input should", "it has to")
-        close = get_close_matches(str(problem.loc[-1]), _known_beside(problem.loc), 1)
-        if problem.kind == "extra_forbidden" and close:
-            hint = f"Did you mean {close[0]}?"
-        else:
-            hint = "See docs/configuration.md for every key."
-        raise SettingsError(f"{path}: {where}: {what}", hint) from None
-
-
-_WORDS = {
-    "extra_forbidden": "unknown key",
-    "missing": "it is missing",
-    "string_type": "it has to be text, in quotes",
-    "path_type": "it has to be a path, in quotes",
-    "bool_type": "it has to be true or false",
-    "bool_parsing": "it has to be true or false",
-    "int_parsing": "it has to be a whole number",
-    "int_from_float": "it has to be a whole number",
-    "int_type": "it has to be a whole number",
-    "float_parsing": "it has to be a number",
-    "float_type": "it has to be a number",
-    "dict_type": "it has to be a table",
-    "model_type": "it has to be a table",
-    "tuple_type": "it has to be a list, in brackets",
-    "string_pattern_mismatch": "a name is 1 to 40 letters, digits, dots, '-' or '_'",
-}
-"""By pydantic's kind of error, where its own words are not those of TOML."""
-
-
-def _known_beside(loc: tuple[str | int, ...]) -> list[str]:
-    """The keys that there are in the table where `loc` is."""
-    table: type[Section] = Settings
-    for part in loc[:-1]:
-        if field := table.model_fields.get(str(part)):
-            kinds = (field.annotation, *get_args(field.annotation))
-            table = next(
-                (k for k in kinds if isinstance(k, type) and issubclass(k, Section)), table
-            )
-    return list(table.model_fields)
-
-
-def read_secret(path: Path, noun: str) -> SecretStr:
+def read_secret(path: Path, noun: str) -> "SecretStr":
     """A secret in a file of its own, without the line end. Raises `SettingsError`."""
     try:
         secret = path.expanduser().read_text(encoding="utf-8").strip()
     except (OSError, RuntimeError, ValueError) as error:
         raise SettingsError(
-            f"{noun} {path} cannot be read: {_reason(error)}", "Check the path."
+            f"{noun} {path} cannot be read: {reason(error)}", "Check the path."
         ) from None
     if not secret:
         raise SettingsError(f"{noun} {path} is empty", "Write the secret into it, on one line.")
+    from pydantic import SecretStr
+
     return SecretStr(secret)
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"{error.strerror}"
     if isinstance(error, UnicodeDecodeError):
@@ -225,9 +191,20 @@ def _reason(error: Exception) -> str:
     return "there is no such place"  # no such user's home, or a NUL character
 
 
-def environment_token() -> SecretStr | None:
+def environment_token() -> "SecretStr | None":
     """The token in `CORTEX_TOKEN`."""
-    return SecretStr(token) if (token := os.environ.get("CORTEX_TOKEN")) else None
+    return _secret(os.environ.get("CORTEX_TOKEN") or None)
+
+
+def environment_key() -> "SecretStr | None":
+    """The key of stored secrets in `CORTEX_KEY`."""
+    return _secret(os.environ.get("CORTEX_KEY") or None)
+
+
+def _secret(text: str | None) -> "SecretStr | None":
+    from pydantic import SecretStr
+
+    return None if text is None else SecretStr(text)
 
 
 class Remembered:

@@ -81,10 +81,12 @@ LIGHT = Theme(
     },
 )
 
+OURS = {theme.name: theme for theme in (DARK, LIGHT)}
+
 
 def checked(name: str, noun: str) -> str:
     """`name`, where there is such a theme. Raises `SettingsError`, which calls it `noun`."""
-    known = sorted({DARK.name, LIGHT.name, *BUILTIN_THEMES})
+    known = sorted({*OURS, *BUILTIN_THEMES})
     if name in known:
         return name
     close = get_close_matches(name, known, 1)

@@ -1,4 +1,4 @@
-"""Wrong use of the command: what is wrong and how to mend it, on stderr."""
+"""How a command ends: its exit codes, and what was wrong with its use and how to mend it."""
 
 import math
 import sys
@@ -8,6 +8,13 @@ import click
 
 NOT_FINE, USAGE, UNREACHABLE, UNFORESEEN = 1, 2, 3, 70
 """Exit codes; 0 is fine."""
+
+
+class NotFine(click.exceptions.Exit):
+    """Ends a command that went well, where what was asked about is not well."""
+
+    def __init__(self) -> None:
+        super().__init__(NOT_FINE)
 
 
 def fail(message: str, hint: str = "", code: int = USAGE) -> NoReturn:

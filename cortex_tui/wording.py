@@ -5,11 +5,15 @@ stands in its answers. A person knows the same field by its label in the form, a
 broker on the command line by an option.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from cortex_tui.diagnosis import Diagnosis, StageResult
-from cortex_tui.models import ConnectionTestResult
+if TYPE_CHECKING:
+    from cortex_tui.diagnosis import StageResult
+    from cortex_tui.models import ConnectionTestResult
 
 LABELS = {
     "host": "Host",
@@ -55,6 +59,8 @@ def worded_result(
     result: ConnectionTestResult, names: Mapping[str, str] = LABELS
 ) -> ConnectionTestResult:
     """What a connection test found, with the fields in its advice by those `names`."""
+    from cortex_tui.diagnosis import Diagnosis
+
     update: dict[str, object] = {"details": worded(result.details, names)}
     if isinstance(result, Diagnosis):
         update["stages"] = tuple(worded_stage(told, names) for told in result.stages)

@@ -44,8 +44,8 @@ from cortex_tui.events import JobState, Publication
 from cortex_tui.local import changes, stream
 from cortex_tui.local.backend import LocalBackend
 from cortex_tui.local.probe import ladder, session, stages
-from cortex_tui.models import ConnectionState
 from cortex_tui.settings import Context, Target
+from cortex_tui.states import ConnectionState
 from tests.stillness import still_screen
 from tests.ui.driving import Person
 from tests.waiting import until

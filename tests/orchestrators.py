@@ -11,12 +11,12 @@ from cortex_tui.local.backend import LocalBackend
 from cortex_tui.models import (
     BrokerConfig,
     ConfigDraft,
-    ConnectionState,
     Product,
     ProductDraft,
     SubscriptionDraft,
     TopicsConfig,
 )
+from cortex_tui.states import ConnectionState
 from tests.waiting import until
 
 TOPIC = "/v3/applications/ABC123/business-events"

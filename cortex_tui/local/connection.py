@@ -30,7 +30,8 @@ from cortex_tui.local.publishing import OnPublished, Publishing
 from cortex_tui.local.retries import retry_delay
 from cortex_tui.local.splitter import Malformed, Publish
 from cortex_tui.local.stream import Stream, StreamingClient
-from cortex_tui.models import BrokerConfig, BrokerInfo, ConnectionState
+from cortex_tui.models import BrokerConfig, BrokerInfo
+from cortex_tui.states import ConnectionState
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,8 @@ from cortex_tui.local.rows import Overview
 from cortex_tui.local.store import Store
 from cortex_tui.local.targets import TargetFailed
 from cortex_tui.local.vault import VaultError
-from cortex_tui.models import ConnectionState, ConnectionStatus, MqttConfig, TopicsConfig
+from cortex_tui.models import ConnectionStatus, MqttConfig, TopicsConfig
+from cortex_tui.states import ConnectionState
 from cortex_tui.topics import broker_filters
 
 CLOSE_TIMEOUT = 1.0

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from cortex_tui.models import BrokerConfig, BrokerInfo, ConnectionState, RefusedFilter
+from cortex_tui.models import BrokerConfig, BrokerInfo, RefusedFilter
+from cortex_tui.states import ConnectionState
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.css.query import QueryError
 from textual.dom import DOMError, DOMNode
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Input, TextArea
+from textual.widgets import Input
 
 from cortex_tui.backend import Backend, BackendError
 from cortex_tui.commands import COMMANDS, Command, Scope, binding, bindings
@@ -63,7 +63,8 @@ class Commanded(Screen[Result], Generic[Result]):
         """Why `command` cannot be carried out now, or none when it can."""
         if command.changes and self.cortex.read_only:
             return "This context is read-only."
-        if command.needs and command.needs not in self.backend.capabilities:
+        backend = self.cortex.backend
+        if backend and command.needs and command.needs not in backend.capabilities:
             return f"This orchestrator does not {command.needs.value}."
         refusal = getattr(self._node(command), "refusal", None)
         return refusal(command.name) if refusal else None
@@ -83,6 +84,8 @@ class Commanded(Screen[Result], Generic[Result]):
     def copyable(self) -> list[tuple[str, str]]:
         """What can be copied now, each by what it is: the value of a field, else what the cursor
         is on. A password is not copied."""
+        from textual.widgets import TextArea
+
         field = self.focused
         if isinstance(field, TextArea):
             marked = field.selected_text
@@ -190,9 +193,6 @@ class TablePane(Pane):
 
 class Page(Commanded[None]):
     """A whole screen that follows the states of products while it is in view."""
-
-    # The panel beside a product's page leaves room for the line of its tabs.
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (112, "-wide")]  # noqa: RUF012
 
     _in_view: set[int] | None = None
 

@@ -1,11 +1,12 @@
 """The columns of the table of products."""
 
+from __future__ import annotations
+
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from cortex_tui.models import ProductState
 from cortex_tui.widgets.state import look_of, state_mark
 from cortex_tui.widgets.status import trouble
 from cortex_tui.widgets.table import Column
@@ -13,27 +14,28 @@ from cortex_tui.widgets.text import MUTED, age, number, per_second, said, sparkl
 
 if TYPE_CHECKING:
     from cortex_tui.app import CortexApp
+    from cortex_tui.states import Listed
 
 TREND = 12
 """Points of the little picture of a rate: a minute."""
 
 
-def product_columns(app: "CortexApp") -> list[Column[ProductState]]:
+def product_columns(app: CortexApp) -> list[Column[Listed]]:
     """All of them; a narrow table leaves those of the highest rank out."""
 
-    def rate_of(row: ProductState) -> float:
+    def rate_of(row: Listed) -> float:
         return app.rate(row.product.id)
 
-    def rate(row: ProductState) -> Content:
+    def rate(row: Listed) -> Content:
         return _quiet(per_second(rate_of(row)), rate_of(row))
 
-    def trend(row: ProductState) -> Content:
+    def trend(row: Listed) -> Content:
         return sparkline(app.rates(row.product.id, TREND))
 
-    def last(row: ProductState) -> Content:
+    def last(row: Listed) -> Content:
         return _quiet(age(_last_at(row), app.now()), _last_at(row))
 
-    def by_last(row: ProductState) -> float:
+    def by_last(row: Listed) -> float:
         at = _last_at(row)
         return -at.timestamp() if at else 0.0
 
@@ -55,41 +57,41 @@ def _quiet(text: str, value: object) -> Content:
     return Content.styled(text, "" if value else MUTED)
 
 
-def _by_urgency(row: ProductState) -> tuple[int, tuple[str, int]]:
+def _by_urgency(row: Listed) -> tuple[int, tuple[str, int]]:
     return (look_of(row).urgency, _by_name(row))
 
 
-def _name(row: ProductState) -> Content:
+def _name(row: Listed) -> Content:
     return said(row.product.name)
 
 
-def _by_name(row: ProductState) -> tuple[str, int]:
+def _by_name(row: Listed) -> tuple[str, int]:
     return (row.product.name.casefold(), row.product.id)
 
 
-def _id(row: ProductState) -> Content:
+def _id(row: Listed) -> Content:
     return Content.styled(str(row.product.id), MUTED)
 
 
-def _broker(row: ProductState) -> Content:
+def _broker(row: Listed) -> Content:
     return said(row.broker or "–", MUTED)
 
 
-def _subs(row: ProductState) -> Content:
+def _subs(row: Listed) -> Content:
     return _quiet(f"{row.subscriptions_enabled}/{row.subscriptions_total}", row.subscriptions_total)
 
 
-def _received(row: ProductState) -> int:
+def _received(row: Listed) -> int:
     return row.status.messages_received if row.status else 0
 
 
-def _messages(row: ProductState) -> Content:
+def _messages(row: Listed) -> Content:
     return _quiet(number(_received(row)), _received(row))
 
 
-def _last_at(row: ProductState) -> datetime | None:
+def _last_at(row: Listed) -> datetime | None:
     return row.status.last_message_at if row.status else None
 
 
-def _error(row: ProductState) -> Content:
+def _error(row: Listed) -> Content:
     return next(iter(trouble(row)), Content()) if row.status or row.problem else Content()

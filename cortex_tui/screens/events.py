@@ -10,11 +10,12 @@ from textual.message import Message
 
 from cortex_tui.backend import BackendError, Capability
 from cortex_tui.events import Event, Outcome
-from cortex_tui.models import ConnectionState, ProductState, Subscription
+from cortex_tui.models import ProductState, Subscription
 from cortex_tui.screens.base import TablePane
 from cortex_tui.screens.copying import Copies, of_event
 from cortex_tui.screens.event import MARKS, EventDialog, Next, cut_off
 from cortex_tui.screens.publish import publishable
+from cortex_tui.states import ConnectionState
 from cortex_tui.widgets.bars import Bar
 from cortex_tui.widgets.listing import Listing
 from cortex_tui.widgets.table import Column, Table

@@ -1,9 +1,11 @@
 """Finding by typing: commands and products, themes, whatever is a list of things to do."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -14,13 +16,15 @@ from textual.dom import DOMNode
 from textual.widgets import Input, Label
 
 from cortex_tui.commands import Command, Scope
-from cortex_tui.models import ProductState
 from cortex_tui.screens.base import Commanded, Dialog
 from cortex_tui.settings import Context, Target
 from cortex_tui.widgets.line_input import LineInput
 from cortex_tui.widgets.state import state_mark
 from cortex_tui.widgets.table import Column, Table
 from cortex_tui.widgets.text import DISABLED, KEY, MUTED, WARN, plain, said
+
+if TYPE_CHECKING:
+    from cortex_tui.models import ProductState
 
 
 @dataclass(frozen=True)

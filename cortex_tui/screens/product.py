@@ -13,7 +13,7 @@ from textual.reactive import var
 
 from cortex_tui.backend import NotFound
 from cortex_tui.commands import Scope, bindings
-from cortex_tui.models import ConnectionState, ProductState
+from cortex_tui.models import ProductState
 from cortex_tui.screens.actions import ActionsPane
 from cortex_tui.screens.base import Page, Pane, TablePane
 from cortex_tui.screens.config import ConfigPane
@@ -25,6 +25,7 @@ from cortex_tui.screens.find import FindDialog
 from cortex_tui.screens.publish import PublishDialog, anew
 from cortex_tui.screens.subscriptions import SubscriptionsPane
 from cortex_tui.screens.trial import came
+from cortex_tui.states import ConnectionState
 from cortex_tui.topics import effective_topic, example_topic
 from cortex_tui.widgets.bars import Bar, KeyBar
 from cortex_tui.widgets.notice import Notice
@@ -41,6 +42,8 @@ RELOAD = 1.0
 class ProductScreen(Page):
     """A product's page."""
 
+    # The panel beside the page leaves room for the line of the tabs.
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (112, "-wide")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings(Scope.PRODUCT, Scope.CONFIG, Scope.SUBSCRIPTIONS, Scope.EVENTS, Scope.ACTIONS)
     ]

@@ -1,8 +1,11 @@
 """Every product at a glance, and what is wrong with the one under the cursor."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Collection, Mapping
-from typing import ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -11,14 +14,10 @@ from textual.content import Content
 from textual.dom import DOMNode
 
 from cortex_tui.backend import Capability, ProductIdKeeper
-from cortex_tui.commands import Scope, bindings
-from cortex_tui.models import ConnectionState, Product, ProductChange, ProductDraft, ProductState
+from cortex_tui.commands import COMMANDS, Scope, bindings
 from cortex_tui.screens.base import Page
 from cortex_tui.screens.columns import product_columns
-from cortex_tui.screens.copying import Copies, of_product
-from cortex_tui.screens.dialogs import deletion
-from cortex_tui.screens.editors import ProductId, product_editor, product_id_dialog
-from cortex_tui.screens.product import ProductScreen
+from cortex_tui.states import ConnectionState
 from cortex_tui.widgets.bars import Bar, KeyBar
 from cortex_tui.widgets.lines import Lines
 from cortex_tui.widgets.listing import Listing
@@ -27,9 +26,17 @@ from cortex_tui.widgets.status import at_most, folded, since, trouble
 from cortex_tui.widgets.table import Table
 from cortex_tui.widgets.text import BAD, MUTED, STRONG, WARN, number, per_second, said
 
+if TYPE_CHECKING:
+    from cortex_tui.models import Product, ProductDraft
+    from cortex_tui.screens.copying import Copies
+    from cortex_tui.screens.editors import ProductId
+    from cortex_tui.states import Listed
+
 DETAIL_LINES = 4
 RATE_ROOM = 8
 """Columns of the summary that the rate of all takes."""
+OF_TABLE = ("filter", "clear", "sort", "reverse", "trouble")
+"""Commands that need nothing but the rows."""
 NO_CONNECTION = (ConnectionState.NOT_CONFIGURED, ConnectionState.DISABLED)
 
 
@@ -81,10 +88,11 @@ class ProductsScreen(Page):
 
     @property
     def scopes(self) -> Mapping[Scope, DOMNode]:
-        return {Scope.OPENING if self.cortex.backend is None else Scope.PRODUCTS: self}
+        app = self.cortex
+        return {Scope.PRODUCTS if app.backend or app.stored else Scope.OPENING: self}
 
     @property
-    def _table(self) -> Table[ProductState]:
+    def _table(self) -> Table[Listed]:
         return self._listing.table
 
     # -- showing ------------------------------------------------------------------------------
@@ -95,7 +103,7 @@ class ProductsScreen(Page):
     def show_states(self, changed: frozenset[int] | None) -> None:
         app, table = self.cortex, self._table
         if changed is None:
-            self._listing.replace(app.states.values())
+            self._listing.replace(app.listed)
         elif changed:
             present = [app.states[key] for key in changed if key in app.states]
             self._listing.put(present, gone=[key for key in changed if key not in app.states])
@@ -114,7 +122,7 @@ class ProductsScreen(Page):
         if problem := app.backend.problem if app.backend else None:
             summary.set(said(f"⚠ {problem.text}", WARN))
             return
-        if not app.states:
+        if not app.listed:
             summary.set(Content())
             return
         rate = sum(map(app.rate, app.states))
@@ -126,7 +134,7 @@ class ProductsScreen(Page):
     def _counted(self, width: int) -> Content:
         """How many products there are, and how they are. Where `width` is too small, the states
         that matter least are left without their words; the rows below have them."""
-        states = self.cortex.states.values()
+        states = self.cortex.listed
         counts = Counter(look_of(state).word for state in states)
         looks = [look for look in LOOKS.values() if counts[look.word]]
         noun = " product" if len(states) == 1 else " products"
@@ -197,6 +205,14 @@ class ProductsScreen(Page):
 
     # -- commands -----------------------------------------------------------------------------
 
+    def action_command(self, command_id: str) -> None:
+        """As everywhere; what needs an orchestrator waits until one is open."""
+        command = COMMANDS[command_id]
+        if self.cortex.stored and command.scope is Scope.PRODUCTS and command.name not in OF_TABLE:
+            self.cortex.when_open(partial(super().action_command, command_id))
+        else:
+            super().action_command(command_id)
+
     def refusal(self, command: str) -> str | None:
         """Why a command has nothing to work on."""
         if command == "retry":
@@ -212,39 +228,54 @@ class ProductsScreen(Page):
 
     def copies(self) -> Copies:
         """What can be copied of the product under the cursor."""
-        state = self._table.selected
+        from cortex_tui.screens.copying import of_product
+
+        row = self._table.selected
+        state = self.cortex.states.get(row.product.id) if row else None
         return of_product(state) if state else []
 
     @property
     def _keeps_ids(self) -> bool:
-        return Capability.LIST_PRODUCTS not in self.backend.capabilities and isinstance(
-            self.backend, ProductIdKeeper
+        backend = self.cortex.backend
+        return isinstance(backend, ProductIdKeeper) and (
+            Capability.LIST_PRODUCTS not in backend.capabilities
         )
 
     @property
     def _selected(self) -> Product:
-        state = self._table.selected
-        assert state is not None
-        return state.product
+        row = self._table.selected
+        assert row is not None
+        return self.cortex.states[row.product.id].product
 
     def do_retry(self) -> None:
         self.cortex.open()
         self.show_states(None)
 
     @on(Table.Chosen)
+    def _chosen(self) -> None:
+        self.action_command("products.open")
+
     def do_open(self) -> None:
+        from cortex_tui.screens.product import ProductScreen
+
         self.app.push_screen(ProductScreen(self._selected.id))
 
     def do_new(self) -> None:
+        from cortex_tui.screens.editors import product_editor
+
         async def save(draft: ProductDraft, _: set[str]) -> None:
             self._awaited = (await self.backend.create_product(draft)).id
 
         self.app.push_screen(product_editor(None, save))
 
     def do_edit(self) -> None:
+        from cortex_tui.screens.editors import product_editor
+
         product = self._selected
 
         async def save(draft: ProductDraft, changed: set[str]) -> None:
+            from cortex_tui.models import ProductChange
+
             change = ProductChange.model_validate(draft.model_dump(include=changed))
             await self.backend.update_product(product.id, change)
 
@@ -255,6 +286,8 @@ class ProductsScreen(Page):
         await self.cortex.enable(product, not product.enabled)
 
     async def do_delete(self) -> None:
+        from cortex_tui.screens.dialogs import deletion
+
         product = self._selected
         count = self.cortex.states[product.id].subscriptions_total
         noun = "subscription" if count == 1 else "subscriptions"
@@ -266,6 +299,8 @@ class ProductsScreen(Page):
         await self.backend.reconnect(self._selected.id)
 
     def do_add(self) -> None:
+        from cortex_tui.screens.editors import product_id_dialog
+
         async def save(draft: ProductId, _: set[str]) -> None:
             backend = self.backend
             if isinstance(backend, ProductIdKeeper):

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from cortex_tui.backend import Backend, Capability
 from cortex_tui.events import Event, Publication
-from cortex_tui.models import ConnectionState, Subscription
+from cortex_tui.models import Subscription
 from cortex_tui.screens.dialogs import FormDialog, Option, Question
 from cortex_tui.screens.trial import CHOICES, example, last_for
+from cortex_tui.states import ConnectionState
 from cortex_tui.topics import example_topic
 from cortex_tui.widgets.form import Field
 from cortex_tui.widgets.payload import laid_out

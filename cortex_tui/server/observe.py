@@ -17,9 +17,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cortex_tui.backend import Backend
 from cortex_tui.events import JobState
-from cortex_tui.models import ConnectionState
 from cortex_tui.server import examples
 from cortex_tui.server.live import Live
+from cortex_tui.states import ConnectionState
 
 logger = logging.getLogger("cortex_tui.server.access")
 

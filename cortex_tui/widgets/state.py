@@ -1,11 +1,16 @@
 """How a connection state looks: a glyph, a word and a colour, never a colour alone."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 from textual.content import Content
 
-from cortex_tui.models import ConnectionState, ProductState
+from cortex_tui.states import ConnectionState
 from cortex_tui.widgets.text import ACCENT, BAD, MUTED, OK, WARN
+
+if TYPE_CHECKING:
+    from cortex_tui.states import Listed
 
 
 class Look(NamedTuple):
@@ -42,7 +47,7 @@ _DEGRADED = LOOKS["degraded"]
 """Connected, but the broker refused some of the filters, or nothing is taken at present."""
 
 
-def look_of(product: ProductState) -> Look:
+def look_of(product: Listed) -> Look:
     """How a product looks at a glance."""
     status, state = product.status, product.state
     if state is ConnectionState.CONNECTED and status and (status.refused_filters or status.paused):
@@ -50,7 +55,7 @@ def look_of(product: ProductState) -> Look:
     return LOOKS[state.value]
 
 
-def state_mark(product: ProductState) -> Content:
+def state_mark(product: Listed) -> Content:
     """`● connected`."""
     look = look_of(product)
     return Content.styled(f"{look.glyph} {look.word}", look.style)

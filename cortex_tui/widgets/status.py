@@ -1,11 +1,14 @@
 """How one product is doing: a panel beside the page, or a strip above it."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from cortex_tui.models import ConnectionState, ConnectionStatus, ProductState
+from cortex_tui.states import ConnectionState
 from cortex_tui.widgets.lines import Lines
 from cortex_tui.widgets.state import look_of, state_mark
 from cortex_tui.widgets.text import (
@@ -23,6 +26,10 @@ from cortex_tui.widgets.text import (
     sparkline,
 )
 from cortex_tui.wording import LABELS, worded
+
+if TYPE_CHECKING:
+    from cortex_tui.models import ConnectionStatus, ProductState
+    from cortex_tui.states import Listed
 
 LABEL = 11
 STRIP_LINES = 3
@@ -63,7 +70,7 @@ def at_most(count: int, lines: Sequence[Content]) -> list[Content]:
     return [*lines, *[Content()] * (count - len(lines))]
 
 
-def since(state: ProductState, now: datetime) -> Content:
+def since(state: Listed, now: datetime) -> Content:
     """What goes with the state's word: since when, which attempt, what next."""
     status = state.status
     if state.unknown_since:
@@ -86,7 +93,7 @@ def since(state: ProductState, now: datetime) -> Content:
     return Content()
 
 
-def trouble(state: ProductState) -> list[Content]:
+def trouble(state: Listed) -> list[Content]:
     """What is wrong and what to do about it; nothing when all is well."""
     if state.unknown_since:
         return [said(state.problem or "The orchestrator cannot be asked.", WARN)]

@@ -31,11 +31,11 @@ from cortex_tui.models import (
     Action,
     BrokerConfig,
     ConfigDraft,
-    ConnectionState,
     ProductDraft,
     SubscriptionDraft,
     TopicsConfig,
 )
+from cortex_tui.states import ConnectionState
 from tests.brokers import ANONYMOUS
 from tests.waiting import until
 

@@ -22,8 +22,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from cortex_tui.demo.broker import Mosquitto
 from cortex_tui.local.backend import LocalBackend
-from cortex_tui.models import ConnectionState, ProductDraft, SubscriptionDraft, TopicsConfig
+from cortex_tui.models import ProductDraft, SubscriptionDraft, TopicsConfig
 from cortex_tui.remote import RemoteBackend
+from cortex_tui.states import ConnectionState
 from tests.brokers import ANONYMOUS
 from tests.orchestrators import TOPIC, draft
 from tests.waiting import until

@@ -12,12 +12,12 @@ from cortex_tui.demo.broker import Broker
 from cortex_tui.models import (
     MASK,
     Action,
-    ConnectionState,
     ConnectionTest,
     ProductState,
     SubscriptionChange,
     TopicsConfig,
 )
+from cortex_tui.states import ConnectionState
 from tests.brokers import StartMosquitto, publish, users
 from tests.contract.conftest import Orchestrator
 from tests.orchestrators import TOPIC, draft

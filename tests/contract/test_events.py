@@ -25,13 +25,13 @@ from cortex_tui.local import retries
 from cortex_tui.local.backend import LocalBackend
 from cortex_tui.models import (
     Action,
-    ConnectionState,
     Product,
     ProductChange,
     SubscriptionChange,
     SubscriptionDraft,
     SubscriptionStats,
 )
+from cortex_tui.states import ConnectionState
 from tests.brokers import publish
 from tests.contract.conftest import Orchestrator
 from tests.orchestrators import TOPIC, draft, listens, reaches

@@ -11,13 +11,13 @@ from cortex_tui.local.backend import LocalBackend
 from cortex_tui.local.connection import Connection
 from cortex_tui.models import (
     ConfigDraft,
-    ConnectionState,
     ProductChange,
     ProductDraft,
     SubscriptionChange,
     SubscriptionDraft,
     TopicsConfig,
 )
+from cortex_tui.states import ConnectionState
 from tests.brokers import ANONYMOUS, StartMosquitto, acl, publish, tls, users
 from tests.certificates import Authority
 from tests.orchestrators import TOPIC, configured, connected, draft, reaches, received

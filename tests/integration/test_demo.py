@@ -17,7 +17,8 @@ from cortex_tui.demo.desk import REFUSED_AT_FIRST
 from cortex_tui.demo.run import TEMPLATES, OpenBackend
 from cortex_tui.events import JobChoice, JobState, Outcome
 from cortex_tui.local.backend import LocalBackend
-from cortex_tui.models import ConnectionState, ConnectionStatus, Product
+from cortex_tui.models import ConnectionStatus, Product
+from cortex_tui.states import ConnectionState
 from tests.brokers import require_mosquitto
 from tests.waiting import until
 

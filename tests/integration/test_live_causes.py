@@ -6,7 +6,8 @@ import pytest
 
 from cortex_tui.local import connection
 from cortex_tui.local.backend import LocalBackend
-from cortex_tui.models import BrokerConfig, ConfigDraft, ConnectionState, TopicsConfig
+from cortex_tui.models import BrokerConfig, ConfigDraft, TopicsConfig
+from cortex_tui.states import ConnectionState
 from tests.brokers import ANONYMOUS, StartMosquitto, tls
 from tests.certificates import Authority
 from tests.counterparts import (

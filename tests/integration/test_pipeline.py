@@ -19,13 +19,13 @@ from cortex_tui.local.connection import Arrivals, Connection
 from cortex_tui.local.pipeline import _TOO_MANY
 from cortex_tui.models import (
     Action,
-    ConnectionState,
     Product,
     ProductChange,
     SubscriptionDraft,
     SubscriptionStats,
     TopicsConfig,
 )
+from cortex_tui.states import ConnectionState
 from tests.brokers import ANONYMOUS, StartMosquitto, publish, tls
 from tests.certificates import Authority
 from tests.orchestrators import TOPIC, connected, draft, reaches, received

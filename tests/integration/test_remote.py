@@ -28,7 +28,6 @@ from cortex_tui.local.backend import LocalBackend
 from cortex_tui.models import (
     BrokerConfig,
     ConfigDraft,
-    ConnectionState,
     ProductDraft,
     SubscriptionChange,
     TopicsConfig,
@@ -36,6 +35,7 @@ from cortex_tui.models import (
 from cortex_tui.remote import RemoteBackend, http
 from cortex_tui.remote import backend as backend_room
 from cortex_tui.server import create_app, examples, serving
+from cortex_tui.states import ConnectionState
 from tests.certificates import Authority
 from tests.counterparts import (
     Crowded,

@@ -12,17 +12,12 @@ import pytest
 
 from cortex_tui.backend import Capability, Denied, NotFound, Unreachable, Unsupported
 from cortex_tui.local.backend import LocalBackend
-from cortex_tui.models import (
-    ConnectionState,
-    ProductDraft,
-    ProductState,
-    SubscriptionChange,
-    SubscriptionDraft,
-)
+from cortex_tui.models import ProductDraft, ProductState, SubscriptionChange, SubscriptionDraft
 from cortex_tui.opening import open_backend
 from cortex_tui.remote import RemoteBackend, http, watch
 from cortex_tui.server import create_app, serving
 from cortex_tui.settings import Context, Remembered, Settings, Target
+from cortex_tui.states import ConnectionState
 from tests.counterparts import StartCounterpart
 from tests.waiting import until
 from tests.webservers import (

@@ -11,13 +11,9 @@ import pytest
 
 from cortex_tui.demo.broker import Mosquitto
 from cortex_tui.local.backend import LocalBackend
-from cortex_tui.models import (
-    ConfigDraft,
-    ConnectionState,
-    ProductDraft,
-    SubscriptionDraft,
-)
+from cortex_tui.models import ConfigDraft, ProductDraft, SubscriptionDraft
 from cortex_tui.server import create_app, examples, serving
+from cortex_tui.states import ConnectionState
 from tests.brokers import ANONYMOUS, StartMosquitto, publish, tls
 from tests.certificates import Authority
 from tests.orchestrators import TOPIC, reaches, received

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from cortex_tui.demo.broker import Mosquitto
-from cortex_tui.models import ConnectionState
 from cortex_tui.server import examples
+from cortex_tui.states import ConnectionState
 from tests.orchestrators import reaches
 from tests.reference.conftest import HOST, PRODUCT, Reference
 

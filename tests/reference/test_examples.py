@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from cortex_tui.demo.broker import Mosquitto
-from cortex_tui.models import ConnectionState
 from cortex_tui.server import examples
+from cortex_tui.states import ConnectionState
 from tests.brokers import StartMosquitto, tls, users
 from tests.certificates import Authority
 from tests.counterparts import CONNACK_V3, StartCounterpart, only_version, within_tls

@@ -40,7 +40,6 @@ from cortex_tui.models import (
     ConfigDraft,
     ConfigSaved,
     ConfigVersion,
-    ConnectionState,
     ConnectionStatus,
     ConnectionTest,
     MqttConfig,
@@ -55,6 +54,7 @@ from cortex_tui.models import (
     SubscriptionStats,
     TopicsConfig,
 )
+from cortex_tui.states import ConnectionState
 
 NOW = datetime(2026, 3, 4, 14, 30, 0, tzinfo=UTC)
 TOPIC = "/v3/applications/ABC123/business-events"

@@ -9,7 +9,7 @@ from cortex_tui.app import CortexApp
 from cortex_tui.commands import COMMANDS, TOGETHER, Scope, of
 from cortex_tui.demo.broker import Broker
 from cortex_tui.keymap import keymap
-from cortex_tui.models import ConnectionState, ProductDraft, SubscriptionDraft
+from cortex_tui.models import ProductDraft, SubscriptionDraft
 from cortex_tui.screens.action import ActionDialog
 from cortex_tui.screens.actions import ActionsPane
 from cortex_tui.screens.config import ConfigPane
@@ -23,6 +23,7 @@ from cortex_tui.screens.products import ProductsScreen
 from cortex_tui.screens.subscriptions import SubscriptionsPane
 from cortex_tui.screens.test import TestDialog
 from cortex_tui.screens.trial import TrialDialog
+from cortex_tui.states import ConnectionState
 from tests.orchestrators import TOPIC, configured, draft, reaches
 from tests.ui.conftest import Orchestrator
 from tests.ui.driving import before

@@ -4,6 +4,7 @@ contexts to switch between."""
 import threading
 from collections.abc import Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -294,7 +295,7 @@ async def test_a_context_that_cannot_be_opened_can_be_left_again(
     embedded: Orchestrator,
 ) -> None:
     await embedded.inside.create_product(ProductDraft(name="Tyres"))
-    broken = Target("broken", Context(url="http://localhost", ca_file="/nowhere"))
+    broken = Target("broken", Context(url="http://localhost", ca_file=Path("/nowhere")))
 
     async def opened(target: Target) -> Backend:
         if target.name == "broken":

@@ -11,9 +11,10 @@ from textual.events import Key
 from cortex_tui.backend import Backend
 from cortex_tui.demo.broker import Broker
 from cortex_tui.local.backend import LocalBackend
-from cortex_tui.models import ConnectionState, ProductDraft, SubscriptionDraft
+from cortex_tui.models import ProductDraft, SubscriptionDraft
 from cortex_tui.screens.base import Commanded
 from cortex_tui.settings import Context, Remembered, Target
+from cortex_tui.states import ConnectionState
 from tests.orchestrators import TOPIC, configured, draft, reaches
 from tests.ui.conftest import Orchestrator
 from tests.ui.driving import Person, before

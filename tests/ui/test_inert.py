@@ -20,7 +20,6 @@ from cortex_tui.demo.broker import Broker
 from cortex_tui.local.backend import LocalBackend
 from cortex_tui.models import (
     Action,
-    ConnectionState,
     ConnectionStatus,
     Product,
     ProductDraft,
@@ -29,6 +28,7 @@ from cortex_tui.models import (
     SubscriptionDraft,
 )
 from cortex_tui.settings import Target
+from cortex_tui.states import ConnectionState
 from cortex_tui.widgets.inert import Ascii, Inert, to_ascii
 from cortex_tui.widgets.text import MAX_SHOWN, UNSHOWN, plain
 from tests.brokers import publish

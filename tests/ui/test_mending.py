@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from cortex_tui.demo.broker import Broker
-from cortex_tui.models import BrokerConfig, ConfigDraft, ConnectionState, ProductDraft
+from cortex_tui.models import BrokerConfig, ConfigDraft, ProductDraft
+from cortex_tui.states import ConnectionState
 from tests.brokers import ANONYMOUS, StartMosquitto, tls, users
 from tests.certificates import Authority
 from tests.orchestrators import configured, draft, reaches

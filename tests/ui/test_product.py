@@ -8,14 +8,8 @@ import pytest
 from pydantic import SecretStr
 
 from cortex_tui.demo.broker import Broker
-from cortex_tui.models import (
-    ConfigDraft,
-    ConnectionState,
-    Product,
-    ProductDraft,
-    SubscriptionDraft,
-    TopicsConfig,
-)
+from cortex_tui.models import ConfigDraft, Product, ProductDraft, SubscriptionDraft, TopicsConfig
+from cortex_tui.states import ConnectionState
 from tests.brokers import ANONYMOUS, StartMosquitto, publish, tls, users
 from tests.certificates import Authority
 from tests.orchestrators import TOPIC, configured, connected, draft, reaches

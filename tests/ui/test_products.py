@@ -8,7 +8,6 @@ from cortex_tui.backend import Backend
 from cortex_tui.demo.broker import Broker
 from cortex_tui.local.backend import LocalBackend
 from cortex_tui.models import (
-    ConnectionState,
     ConnectionStatus,
     Product,
     ProductDraft,
@@ -17,6 +16,7 @@ from cortex_tui.models import (
 )
 from cortex_tui.rates import POINT
 from cortex_tui.settings import Target
+from cortex_tui.states import ConnectionState
 from tests.brokers import publish
 from tests.orchestrators import TOPIC, configured, draft, reaches
 from tests.ui.conftest import Orchestrator

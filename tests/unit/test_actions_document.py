@@ -25,7 +25,6 @@ from cortex_tui.local import jobs, outbox, retries
 from cortex_tui.local.actions import MAX_RECIPIENTS, compile_action
 from cortex_tui.local.web_target import signature
 from cortex_tui.models import MAX_ACTIONS, Action
-from cortex_tui.settings import Settings
 
 TEXT = (Path(__file__).parents[2] / "docs" / "actions.md").read_text(encoding="utf-8")
 
@@ -36,7 +35,7 @@ def blocks(language: str) -> list[str]:
 
 def test_the_configuration_is_taken() -> None:
     [shown] = blocks("toml")
-    delivery = Settings.model_validate(tomllib.loads(shown)).delivery
+    delivery = DeliverySettings.model_validate(tomllib.loads(shown)["delivery"])
     assert None not in (delivery.email, delivery.activate_policy, delivery.webhook)
     assert delivery.publish is not None
 

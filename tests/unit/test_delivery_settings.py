@@ -6,7 +6,6 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from cortex_tui.delivery_settings import DeliverySettings, mail_address, signing_key
-from cortex_tui.settings import Settings
 
 FULL: dict[str, Any] = {
     "email": {
@@ -28,7 +27,7 @@ FULL: dict[str, Any] = {
 
 
 def test_a_full_configuration_is_taken_and_shows_no_secret() -> None:
-    settings = Settings.model_validate({"delivery": FULL}).delivery
+    settings = DeliverySettings.model_validate(FULL)
     assert settings.email is not None
     assert (settings.email.port, settings.email.security) == (587, "starttls")
     assert "hunter2" not in repr(settings)
@@ -37,7 +36,7 @@ def test_a_full_configuration_is_taken_and_shows_no_secret() -> None:
 
 
 def test_nothing_is_configured_by_itself() -> None:
-    delivery = Settings().delivery
+    delivery = DeliverySettings()
     assert (delivery.email, delivery.activate_policy, delivery.webhook, delivery.publish) == (
         None,
         None,

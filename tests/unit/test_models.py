@@ -24,7 +24,6 @@ from cortex_tui.models import (
     BrokerConfig,
     ConfigDocument,
     ConfigDraft,
-    ConnectionState,
     ConnectionStatus,
     ConnectionTest,
     MqttConfig,
@@ -38,6 +37,7 @@ from cortex_tui.models import (
     TopicsConfig,
     wire_time,
 )
+from cortex_tui.states import ConnectionState
 from tests.certificates import Authority
 
 WIRE_TIME = "2026-01-23T14:03:25.590525"

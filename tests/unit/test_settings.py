@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cortex_tui import opening, settings
+from cortex_tui import opening, settings_file
 from cortex_tui.settings import Context, Remembered, Settings, SettingsError
 
 
@@ -24,11 +24,11 @@ def written(folder: Path, text: str) -> Path:
 
 
 def test_without_a_file_there_are_defaults(tmp_path: Path) -> None:
-    assert settings.load(tmp_path / "none.toml") == Settings()
+    assert settings_file.load(tmp_path / "none.toml") == Settings()
 
 
 def test_contexts_are_read(tmp_path: Path) -> None:
-    loaded = settings.load(
+    loaded = settings_file.load(
         written(
             tmp_path,
             """
@@ -65,7 +65,7 @@ def test_what_is_wrong_is_named_and_no_value_is_quoted(
     tmp_path: Path, text: str, says: str
 ) -> None:
     with pytest.raises(SettingsError) as error:
-        settings.load(written(tmp_path, text))
+        settings_file.load(written(tmp_path, text))
     assert says in error.value.message
     assert "hunter2" not in error.value.message + error.value.hint
 

@@ -1,0 +1,104 @@
+"""The first moments: rows of what is stored, and keys that do not wait for the person to know."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from cortex_tui.backend import Backend, BackendError
+from cortex_tui.local.backend import LocalBackend
+from cortex_tui.local.stored import stored_products
+from cortex_tui.models import ProductDraft
+from cortex_tui.settings import Target
+from cortex_tui.states import StoredProduct
+from tests.ui.driving import Person, before
+
+
+class Opening:
+    """An orchestrator that is open when it is told to be."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.may_open = asyncio.Event()
+        self.failure: BackendError | None = None
+        self.backend: LocalBackend | None = None
+
+    async def open(self, _: Target) -> Backend:
+        await self.may_open.wait()
+        if self.failure:
+            raise self.failure
+        self.backend = await LocalBackend.open(self.path)
+        return self.backend
+
+    async def stored(self, _: Target) -> Mapping[int, StoredProduct]:
+        return stored_products(self.path)
+
+
+@asynccontextmanager
+async def opening(folder: Path, *names: str) -> AsyncIterator[tuple[Person, Opening]]:
+    """A person before an application that is being opened, with these products stored."""
+    held = Opening(folder / "cortex.db")
+    backend = await LocalBackend.open(held.path)
+    for name in names:
+        await backend.create_product(ProductDraft(name=name))
+    await backend.aclose()
+    async with before(held.open, read_stored=held.stored) as person:
+        yield person, held
+
+
+async def test_the_rows_are_there_before_the_orchestrator(tmp_path: Path) -> None:
+    async with opening(tmp_path, "Tyres", "Brakes") as (person, held):
+        await person.sees("Tyres")
+        await person.sees("Brakes")
+        await person.sees("2 products")
+        await person.sees("not configured")
+        assert person.app.backend is None
+        held.may_open.set()
+        await person.press("n")
+        await person.sees("New product")
+
+
+async def test_a_key_is_carried_out_as_soon_as_that_is_possible(tmp_path: Path) -> None:
+    async with opening(tmp_path, "Tyres", "Brakes") as (person, held):
+        await person.sees("Tyres")
+        await person.press("down", "enter")
+        await person.sees("2 products")
+        held.may_open.set()
+        await person.sees("cortex › Tyres")
+
+
+async def test_what_needs_only_the_rows_works_at_once(tmp_path: Path) -> None:
+    async with opening(tmp_path, "Tyres", "Brakes") as (person, held):
+        await person.sees("Tyres")
+        await person.press("slash")
+        await person.type("delay")  # of these letters some are keys of commands
+        await person.sees("0 of 2")
+        await person.press("escape", "slash")
+        await person.type("ty")
+        await person.sees("1 of 2")
+        held.may_open.set()
+        await person.sees("1 of 2")
+        await person.sees("Tyres")
+
+
+async def test_what_cannot_be_opened_says_so_and_forgets_the_keys(tmp_path: Path) -> None:
+    async with opening(tmp_path, "Tyres") as (person, held):
+        held.failure = BackendError("the disk is gone", "Look for it.")
+        await person.sees("Tyres")
+        await person.press("enter", "n")
+        held.may_open.set()
+        await person.sees("Could not open")
+        await person.sees("the disk is gone")
+        await person.sees("Look for it.")
+        held.failure = None
+        await person.press("r")
+        await person.sees("Tyres")
+        await person.sees("1 product")
+        assert len(person.app.screen_stack) == 1
+
+
+async def test_nothing_can_be_copied_yet(tmp_path: Path) -> None:
+    async with opening(tmp_path, "Tyres") as (person, _):
+        await person.sees("Tyres")
+        await person.press("y")
+        await person.sees("There is nothing to copy")
