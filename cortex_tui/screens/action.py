@@ -1,22 +1,20 @@
 """One action that an event set off: what it says, what came of it, and every failure."""
 
-from collections.abc import Iterator, Mapping
-from typing import ClassVar
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
 from textual.content import Content
 from textual.dom import DOMNode
-from textual.widgets import Static
 
+from cortex_tui.backend import Backend
 from cortex_tui.commands import Scope, bindings
 from cortex_tui.events import Job, JobChoice, JobState
-from cortex_tui.screens.base import Dialog
 from cortex_tui.screens.copying import Copies, of_action
-from cortex_tui.widgets.bars import KeyBar
+from cortex_tui.screens.dialogs import ReadingDialog
 from cortex_tui.widgets.payload import readable, readable_value
-from cortex_tui.widgets.reader import Reader
 from cortex_tui.widgets.text import (
     ACCENT,
     BAD,
@@ -30,6 +28,9 @@ from cortex_tui.widgets.text import (
     said,
 )
 
+if TYPE_CHECKING:
+    from cortex_tui.app import CortexApp
+
 LOOKS = {
     JobState.PENDING: ("↻", ACCENT),
     JobState.RUNNING: ("◐", ACCENT),
@@ -40,28 +41,23 @@ LOOKS = {
 
 LABEL = 14
 
+FOLLOWED, LOOK = 30.0, 0.3
+"""Seconds for which a retry is followed, and between two looks at it."""
 
-class ActionDialog(Dialog[None]):
-    """Shows an action; retries it, where it is a dead letter."""
+
+class ActionDialog(ReadingDialog[None]):
+    """Shows an action; retries it, where it is a dead letter, and shows what comes of that."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(Scope.ACTION)]
 
     def __init__(self, job: Job, subscription: str) -> None:
         """`subscription` is the name of the one it belongs to."""
-        super().__init__()
+        super().__init__(job.action.type)
         self._job = job
         self._subscription = subscription
-        self._reader = Reader()
-
-    def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog -reading"):
-            yield Static(said(self._job.action.type, STRONG), classes="dialog-title")
-            yield self._reader
-            yield KeyBar(self.key_line)
 
     def on_mount(self) -> None:
-        self._reader.show(self._lines())
-        self._reader.focus()
+        self.reader.show(self._lines())
 
     @property
     def scopes(self) -> Mapping[Scope, DOMNode]:
@@ -118,8 +114,15 @@ class ActionDialog(Dialog[None]):
     async def do_retry(self) -> None:
         choice = JobChoice(job_id=self._job.id)
         count = await self.backend.retry_jobs(self._job.product_id, choice)
-        self.cortex.notify(retried(count))
-        self.dismiss()
+        if not count:
+            self.cortex.notify(retried(count))
+            self.dismiss()
+            return
+        async for job in followed(self.backend, self._job):
+            self._job = job
+            self.reader.show(self._lines())
+            self.refresh_bindings()
+        tell_outcome(self.cortex, self._job)
 
     def copies(self) -> Copies:
         """What can be copied of the action."""
@@ -127,6 +130,34 @@ class ActionDialog(Dialog[None]):
 
     def do_close(self) -> None:
         self.dismiss()
+
+
+async def followed(backend: Backend, job: Job) -> AsyncIterator[Job]:
+    """A job that was just retried, again and again, until its attempt is over or takes too long."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(FOLLOWED):
+            while True:
+                found = await backend.jobs(job.product_id, before=job.id + 1, limit=1)
+                if not found or found[0].id != job.id:
+                    return  # discarded meanwhile
+                yield found[0]
+                waits = found[0].state is JobState.PENDING and not found[0].attempts
+                if not waits and found[0].state is not JobState.RUNNING:
+                    return
+                await asyncio.sleep(LOOK)
+
+
+def tell_outcome(app: "CortexApp", job: Job) -> None:
+    """Say what came of an attempt."""
+    what, why = job.action.type, job.failures[-1].reason if job.failures else ""
+    if job.state is JobState.DONE:
+        app.notify(f"{what}: done.")
+    elif job.state is JobState.DEAD:
+        app.notify(f"{what}: given up again. {why}", severity="error")
+    elif job.attempts and job.state is JobState.PENDING:
+        app.notify(f"{what}: failed again, and is repeated. {why}", severity="warning")
+    else:
+        app.notify(f"{what}: still waits for its attempt.")
 
 
 NOT_DEAD = "Only what was given up can be retried."

@@ -10,7 +10,14 @@ from textual.content import Content
 from cortex_tui.backend import BackendError, Capability
 from cortex_tui.events import Job, JobChoice, JobState
 from cortex_tui.models import ProductState, Subscription
-from cortex_tui.screens.action import NOT_DEAD, ActionDialog, job_mark, retried
+from cortex_tui.screens.action import (
+    NOT_DEAD,
+    ActionDialog,
+    followed,
+    job_mark,
+    retried,
+    tell_outcome,
+)
 from cortex_tui.screens.base import TablePane
 from cortex_tui.screens.copying import Copies, of_action
 from cortex_tui.screens.dialogs import Option, Question
@@ -246,7 +253,12 @@ class ActionsPane(TablePane):
         self._read_soon()
 
     async def do_retry(self) -> None:
-        await self._retry(JobChoice(job_id=self._selected.id))
+        job = self._selected
+        await self._retry(JobChoice(job_id=job.id))
+        async for now in followed(self.backend, job):
+            job = now
+        tell_outcome(self.cortex, job)
+        self._read_soon()
 
     async def do_retry_like(self) -> None:
         await self._retry(JobChoice(subscription_id=self._selected.subscription_id))

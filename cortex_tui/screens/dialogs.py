@@ -17,6 +17,8 @@ from cortex_tui.models import Model
 from cortex_tui.screens.base import Dialog
 from cortex_tui.widgets.bars import KeyBar
 from cortex_tui.widgets.form import Field, Form
+from cortex_tui.widgets.lines import Lines
+from cortex_tui.widgets.reader import Reader
 from cortex_tui.widgets.text import BAD, STRONG, said
 
 Answer = TypeVar("Answer")
@@ -91,6 +93,26 @@ def deletion(what: str, *lines: str) -> Question[bool]:
     """Whether to delete something; says what goes with it."""
     options = (Option("Delete", "y", True, danger=True), Option("Keep", "n", False))
     return Question(f"Delete {what}?", [*lines, "This cannot be undone."], options)
+
+
+class ReadingDialog(Dialog[Answer], Generic[Answer]):
+    """A long text to read, under a title; `about` is a line between them, for those that use it."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self._title = title
+        self.about = Lines()
+        self.reader = Reader()
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog -reading"):
+            yield Static(said(self._title, STRONG), classes="dialog-title")
+            yield self.about
+            yield self.reader
+            yield KeyBar(self.key_line)
+
+    def on_mount(self) -> None:
+        self.reader.focus()
 
 
 class FormDialog(Dialog[None], Generic[M]):

@@ -5,23 +5,18 @@ from enum import StrEnum
 from functools import partial
 from typing import ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
 from textual.content import Content
 from textual.dom import DOMNode
-from textual.widgets import Static
 
 from cortex_tui.commands import Scope, bindings
 from cortex_tui.events import Decision, Event, Outcome
 from cortex_tui.models import Subscription
 from cortex_tui.routing import refusal
-from cortex_tui.screens.base import Dialog
 from cortex_tui.screens.copying import Copies, of_event
+from cortex_tui.screens.dialogs import ReadingDialog
 from cortex_tui.screens.find import Entry
-from cortex_tui.widgets.bars import KeyBar
 from cortex_tui.widgets.payload import readable
-from cortex_tui.widgets.reader import Reader
 from cortex_tui.widgets.text import BAD, MUTED, OK, STRONG, WARN, age, clock, number, said, size
 
 MARKS = {
@@ -41,27 +36,18 @@ class Next(StrEnum):
     PUBLISH = "publish"
 
 
-class EventDialog(Dialog[Next | None]):
+class EventDialog(ReadingDialog[Next | None]):
     """Shows an event; what is to be done with it is left to whoever opened this."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(Scope.EVENT)]
 
     def __init__(self, event: Event, subscriptions: Sequence[Subscription]) -> None:
-        super().__init__()
+        super().__init__(event.name or event.topic)
         self._event = event
         self._subscriptions = subscriptions
-        self._reader = Reader()
-
-    def compose(self) -> ComposeResult:
-        title = self._event.name or self._event.topic
-        with Vertical(classes="dialog -reading"):
-            yield Static(said(title, STRONG), classes="dialog-title")
-            yield self._reader
-            yield KeyBar(self.key_line)
 
     def on_mount(self) -> None:
-        self._reader.show(self._lines())
-        self._reader.focus()
+        self.reader.show(self._lines())
 
     @property
     def scopes(self) -> Mapping[Scope, DOMNode]:

@@ -8,12 +8,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field as Limits
 from pydantic import model_validator
-from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
 from textual.content import Content
 from textual.dom import DOMNode
-from textual.widgets import Static
 
 from cortex_tui import syntax
 from cortex_tui.backend import BackendError, Capability, FieldProblem, Invalid
@@ -31,14 +28,10 @@ from cortex_tui.events import (
 )
 from cortex_tui.models import Model, SubscriptionDraft
 from cortex_tui.routing import EVERY_EVENT, mismatch
-from cortex_tui.screens.base import Dialog
-from cortex_tui.screens.dialogs import FormDialog
+from cortex_tui.screens.dialogs import FormDialog, ReadingDialog
 from cortex_tui.screens.find import Entry, FindDialog
-from cortex_tui.widgets.bars import KeyBar
 from cortex_tui.widgets.form import Field
-from cortex_tui.widgets.lines import Lines
 from cortex_tui.widgets.payload import indented, laid_out, readable, readable_value
-from cortex_tui.widgets.reader import Reader
 from cortex_tui.widgets.text import BAD, MUTED, OK, STRONG, WARN, number, said, time_of
 
 CHOICES = 100
@@ -100,7 +93,7 @@ def example(wanted: str) -> Sample:
     return Sample(payload=json.dumps({"event": name}, ensure_ascii=False))
 
 
-class TrialDialog(Dialog[list[FieldProblem] | None]):
+class TrialDialog(ReadingDialog[list[FieldProblem] | None]):
     """Tries, and shows how that went. Closes by itself with what is wrong with the subscription,
     where it cannot be tried at all; `tried` is the event it had last."""
 
@@ -109,23 +102,13 @@ class TrialDialog(Dialog[list[FieldProblem] | None]):
     def __init__(self, product_id: int, draft: SubscriptionDraft, topic: str, tried: Tried | None):
         """Tries `draft`, which listens to `topic`; with the last event it takes, where there is no
         `tried`."""
-        super().__init__()
+        super().__init__(f"Dry run of {draft.name}")
         self.tried = tried
         self._product_id = product_id
         self._draft = draft
         self._topic = topic
-        self._about = Lines()
-        self._reader = Reader()
-
-    def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog -reading"):
-            yield Static(said(f"Dry run of {self._draft.name}", STRONG), classes="dialog-title")
-            yield self._about
-            yield self._reader
-            yield KeyBar(self.key_line)
 
     def on_mount(self) -> None:
-        self._reader.focus()
         self.begin(self.do_rerun())
 
     @property
@@ -139,15 +122,15 @@ class TrialDialog(Dialog[list[FieldProblem] | None]):
         if self.tried is None:
             self.tried = await self._last()
         tried = self.tried
-        self._about.show([Content.styled(f"with {tried.source}; nothing is sent", MUTED)])
+        self.about.show([Content.styled(f"with {tried.source}; nothing is sent", MUTED)])
         try:
             explanation = await self.backend.try_event(self._product_id, self._trial(tried.sample))
         except Invalid as error:
             self.dismiss(error.problems)
         except BackendError as error:
-            self._reader.show([said(f"✗ {error.message}", BAD), said(error.hint)])
+            self.reader.show([said(f"✗ {error.message}", BAD), said(error.hint)])
         else:
-            self._reader.show(told(explanation, tried.sample))
+            self.reader.show(told(explanation, tried.sample))
 
     def _trial(self, sample: Sample) -> Trial:
         return Trial(payload=sample.payload, topic=sample.topic or None, draft=self._draft)
