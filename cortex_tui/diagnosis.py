@@ -5,7 +5,8 @@ from enum import StrEnum
 from itertools import chain
 from typing import Any
 
-from cortex_tui.models import ConnectionTestResult, Model, Timestamp
+from cortex_tui.models import ConnectionTestResult, Model
+from cortex_tui.values import Timestamp
 
 _MAX_LINE = 1_000
 

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from cortex_tui import syntax
-from cortex_tui.models import Action, Model, SubscriptionDraft, Timestamp
+from cortex_tui.models import Action, Model, SubscriptionDraft
+from cortex_tui.values import Timestamp
 
 MAX_PAYLOAD = 1_048_576
 """Bytes of a payload that are looked at; what is larger is kept cut, and sets nothing off."""

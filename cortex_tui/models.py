@@ -1,31 +1,22 @@
 """The nouns of the API reference: the one definition of every field, its default and its limit.
 
 What an orchestrator answers and what a person may ask for are the same classes here, in the
-reference's own field names. Fields beyond the reference are optional and marked "extension".
-
-A secret is a `SecretStr` and is dumped as `***`; in a draft, `***`, an empty string or none at all
-means "keep the stored one". Times are UTC: aware in memory, and on the wire as the reference
-writes them (`2026-01-23T14:03:25.590525`).
+reference's own field names. Fields beyond the reference are optional and marked "extension". What
+may stand in a field is said in `values`.
 
 Drafts are checked beyond the reference's letter, so that a mistake is found where it is typed.
-What is already stored, here or in another orchestrator, is read with `context=STORED`, which skips
-those checks: a value that cannot be shown cannot be mended.
 """
 
 import re
-from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from math import isfinite
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    PlainSerializer,
     SecretStr,
     SerializerFunctionWrapHandler,
     ValidationInfo,
@@ -35,130 +26,29 @@ from pydantic import (
 
 from cortex_tui import syntax
 from cortex_tui.states import ConnectionState
+from cortex_tui.values import (
+    MAX_NAME,
+    STORED,
+    ApplicationId,
+    CertificatePem,
+    Description,
+    Name,
+    Password,
+    PrivateKey,
+    Timestamp,
+    Topic,
+    TopicName,
+    blank_is_none,
+    brought,
+    checked,
+)
 
-MASK = "***"
-"""What stands for a secret that is set (API reference, note 1)."""
-
-STORED = {"stored": True}
-"""Validation context for values that are already stored somewhere; see the module's docstring."""
-
-MAX_NAME = 200
-MAX_DESCRIPTION = 2_000
 MAX_ACTIONS = 50
 MAX_TEST_FILTERS = 1_000
-MAX_PEM = 262_144
-"""Characters; the authorities a whole operating system trusts are about 220,000."""
 MAX_ACTION_DEPTH = 30
 """Levels of objects and lists in an action; a JSON writer must be able to follow them."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-def _checked(rule: Callable[[str], str]) -> AfterValidator:
-    def check(value: str, info: ValidationInfo) -> str:
-        return value if info.context == STORED else rule(value)
-
-    return AfterValidator(check)
-
-
-def _utc(value: object) -> object:
-    parsed = datetime.fromisoformat(value) if isinstance(value, str) else value
-    if isinstance(parsed, datetime) and parsed.tzinfo is not None:
-        try:
-            return parsed.astimezone(UTC)
-        except OverflowError:
-            raise ValueError("the time is outside the years 1 to 9999 in UTC") from None
-    return parsed.replace(tzinfo=UTC) if isinstance(parsed, datetime) else parsed
-
-
-def wire_time(moment: datetime) -> str:
-    """`moment` as the reference writes times: UTC, microseconds, no offset."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
-
-
-def _blank_is_none(value: object) -> object:
-    return None if value == "" else value
-
-
-def _password(secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-    if secret is not None and info.context != STORED:
-        syntax.mqtt_string(secret.get_secret_value(), "password")
-    return secret
-
-
-def _private_key(secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-    if secret is None or info.context == STORED or secret.get_secret_value() == MASK:
-        return secret
-    return SecretStr(syntax.private_key(secret.get_secret_value(), "client_key"))
-
-
-def _new(secret: SecretStr | None) -> SecretStr | None:
-    return None if not secret or secret.get_secret_value() == MASK else secret
-
-
-def _certificates(text: str, info: ValidationInfo) -> str:
-    return text if info.context == STORED else syntax.certificates(text, str(info.field_name))
-
-
-def _masked(secret: SecretStr | None) -> str | None:
-    return MASK if secret else None
-
-
-def _name(text: str) -> str:
-    text = text.strip()
-    if not text:
-        raise ValueError("name is empty: give it at least one character")
-    if any(not character.isprintable() for character in text):
-        raise ValueError("name contains a control character: remove it")
-    return text
-
-
-def _check_json(value: object, depth: int = 0) -> None:
-    """Raise `ValueError` for what Python's JSON reader lets through and no JSON writer takes."""
-    if depth > MAX_ACTION_DEPTH:
-        raise ValueError(f"action has more than {MAX_ACTION_DEPTH} levels: make it flatter")
-    if isinstance(value, dict):
-        for key, each in value.items():
-            _check_json(key, depth)
-            _check_json(each, depth + 1)
-    elif isinstance(value, list):
-        for each in value:
-            _check_json(each, depth + 1)
-    elif isinstance(value, float) and not isfinite(value):
-        raise ValueError(f"action contains {value}, which is no JSON number: replace it")
-    elif isinstance(value, str) and _SURROGATE.search(value):
-        raise ValueError("action contains half a surrogate pair: remove it")
-
-
-Timestamp = Annotated[
-    datetime,
-    BeforeValidator(_utc),
-    PlainSerializer(wire_time, return_type=str, when_used="json"),
-]
-Secret = Annotated[
-    SecretStr | None,
-    BeforeValidator(_blank_is_none),
-    PlainSerializer(_masked, return_type=str | None),
-]
-Password = Annotated[Secret, AfterValidator(_password)]
-CertificatePem = Annotated[
-    Annotated[str, Field(max_length=MAX_PEM), AfterValidator(_certificates)] | None,
-    BeforeValidator(_blank_is_none),
-]
-"""One or more certificates as PEM text, so that they mean the same on any machine. What else is
-in the text is dropped, so that a private key never comes along."""
-PrivateKey = Annotated[Secret, AfterValidator(_private_key)]
-Name = Annotated[str, Field(max_length=MAX_NAME), _checked(_name)]
-Description = Annotated[
-    str,
-    Field(max_length=MAX_DESCRIPTION),
-    _checked(partial(syntax.mqtt_string, noun="description")),
-]
-Topic = Annotated[str, _checked(syntax.topic_filter)]
-TopicName = Annotated[str, _checked(partial(syntax.topic_name, noun="topic"))]
-ApplicationId = Annotated[
-    Annotated[str, _checked(syntax.application_id)] | None, BeforeValidator(_blank_is_none)
-]
 
 
 class Model(BaseModel):
@@ -208,13 +98,13 @@ whoever knows only the reference does not lose them. A null certificate is remov
 class BrokerAccess(Model):
     """Where a broker is and who asks: what a configuration (§2) and a test (§3) have in common."""
 
-    host: Annotated[str, _checked(syntax.host)]
+    host: Annotated[str, checked(syntax.host)]
     port: Annotated[int, Field(ge=1, le=65_535)] = 1883
     use_tls: bool = False
     verify_cert: bool = True
     username: Annotated[
-        Annotated[str, _checked(partial(syntax.mqtt_string, noun="username"))] | None,
-        BeforeValidator(_blank_is_none),
+        Annotated[str, checked(partial(syntax.mqtt_string, noun="username"))] | None,
+        BeforeValidator(blank_is_none),
     ] = None
     password: Password = None
     ca_cert: CertificatePem = None
@@ -237,12 +127,12 @@ class BrokerAccess(Model):
     @property
     def new_password(self) -> SecretStr | None:
         """The password this brings, or none when the stored one is meant."""
-        return _new(self.password)
+        return brought(self.password)
 
     @property
     def new_key(self) -> SecretStr | None:
         """The private key this brings, or none when the stored one is meant."""
-        return _new(self.client_key)
+        return brought(self.client_key)
 
     @property
     def address(self) -> str:
@@ -254,7 +144,7 @@ class BrokerConfig(BrokerAccess):
     """How a product reaches its broker (§2, "Broker Configuration")."""
 
     client_id: Annotated[
-        Annotated[str, _checked(syntax.client_id)] | None, BeforeValidator(_blank_is_none)
+        Annotated[str, checked(syntax.client_id)] | None, BeforeValidator(blank_is_none)
     ] = None
     keep_alive: Annotated[int, Field(ge=0, le=65_535)] = 60
     """Seconds between pings; 0 turns them off (MQTT 5 §3.1.2.10)."""
@@ -264,10 +154,10 @@ class BrokerConfig(BrokerAccess):
 class TopicsConfig(Model):
     """Which topics a product listens to (§2, "Topics Configuration")."""
 
-    prefix: Annotated[str, _checked(syntax.topic_prefix)] = "/v3/applications"
-    pattern: Annotated[str, _checked(syntax.topic_pattern)] = "{application_id}/business-events"
+    prefix: Annotated[str, checked(syntax.topic_prefix)] = "/v3/applications"
+    pattern: Annotated[str, checked(syntax.topic_pattern)] = "{application_id}/business-events"
     use_shared: bool = True
-    shared_group: Annotated[str, _checked(syntax.shared_group)] = "bre"
+    shared_group: Annotated[str, checked(syntax.shared_group)] = "bre"
     qos: Annotated[int, Field(ge=0, le=2)] = 1
 
 
@@ -316,6 +206,23 @@ class ConfigSaved(Model):
 # -- subscriptions (§4, §5) -------------------------------------------------------------------
 
 
+def _check_json(value: object, depth: int = 0) -> None:
+    """Raise `ValueError` for what Python's JSON reader lets through and no JSON writer takes."""
+    if depth > MAX_ACTION_DEPTH:
+        raise ValueError(f"action has more than {MAX_ACTION_DEPTH} levels: make it flatter")
+    if isinstance(value, dict):
+        for key, each in value.items():
+            _check_json(key, depth)
+            _check_json(each, depth + 1)
+    elif isinstance(value, list):
+        for each in value:
+            _check_json(each, depth + 1)
+    elif isinstance(value, float) and not isfinite(value):
+        raise ValueError(f"action contains {value}, which is no JSON number: replace it")
+    elif isinstance(value, str) and _SURROGATE.search(value):
+        raise ValueError("action contains half a surrogate pair: remove it")
+
+
 class Action(Model):
     """What is done with an event. Only `type` is common to all; the rest depends on it."""
 
@@ -339,7 +246,7 @@ class Action(Model):
 
 
 Actions = Annotated[tuple[Action, ...], Field(max_length=MAX_ACTIONS)]
-EventName = Annotated[Name | None, BeforeValidator(_blank_is_none)]
+EventName = Annotated[Name | None, BeforeValidator(blank_is_none)]
 
 
 class SubscriptionDraft(Model):
@@ -351,7 +258,7 @@ class SubscriptionDraft(Model):
     """
 
     name: Name
-    topic: Annotated[Topic | None, BeforeValidator(_blank_is_none)] = None
+    topic: Annotated[Topic | None, BeforeValidator(blank_is_none)] = None
     application_id: ApplicationId = None
     event: EventName = None
     enabled: bool = True
@@ -371,7 +278,7 @@ class SubscriptionChange(Model):
     """A partial update (§5): only the fields that were set count (`model_fields_set`)."""
 
     name: Name = ""
-    topic: Annotated[Topic | None, BeforeValidator(_blank_is_none)] = None
+    topic: Annotated[Topic | None, BeforeValidator(blank_is_none)] = None
     application_id: ApplicationId = None
     event: EventName = None
     enabled: bool = True
@@ -533,13 +440,13 @@ class ConnectionTest(BrokerAccess):
     """What to test (§3): values as they stand, saved or not."""
 
     client_id: Annotated[
-        Annotated[str, _checked(syntax.client_id)] | None, BeforeValidator(_blank_is_none)
+        Annotated[str, checked(syntax.client_id)] | None, BeforeValidator(blank_is_none)
     ] = None
     """Extension: what the test's own client id begins with. A test never takes the given one
     itself, which would disturb the running connection."""
     filters: Annotated[tuple[str, ...], Field(max_length=MAX_TEST_FILTERS)] = ()
     """Extension: filters to subscribe to, as they would be sent to the broker."""
-    round_trip_topic: Annotated[TopicName | None, BeforeValidator(_blank_is_none)] = None
+    round_trip_topic: Annotated[TopicName | None, BeforeValidator(blank_is_none)] = None
     """Extension: publish to this topic and see whether it comes back; none is not to."""
     time_limit: Annotated[float, Field(ge=1, le=60)] = 10
     """Extension: seconds after which the test ends, whatever the other side does."""

@@ -14,8 +14,9 @@ from uuid import UUID
 
 import orjson
 
-from cortex_tui.models import TopicsConfig, wire_time
+from cortex_tui.models import TopicsConfig
 from cortex_tui.topics import effective_topic
+from cortex_tui.values import wire_time
 
 APPLICATION_IDS = ("ABC123", "DEF456", "GHI789")
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from sqlite_utils import Database
 
-from cortex_tui.models import wire_time
+from cortex_tui.values import wire_time
 
 
 @dataclass(slots=True)

@@ -37,7 +37,8 @@ from cortex_tui.local.targets import (
     TargetFailed,
     Unsendable,
 )
-from cortex_tui.models import STORED, Action
+from cortex_tui.models import Action
+from cortex_tui.values import STORED
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from cortex_tui.events import JobState
 from cortex_tui.local.actions import CompiledAction, target_name
-from cortex_tui.models import wire_time
+from cortex_tui.values import wire_time
 
 MAX_FAILURES = 50
 """Failures that a job remembers; the oldest go first."""

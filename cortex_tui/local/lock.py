@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cortex_tui.backend import BackendError
-from cortex_tui.models import wire_time
+from cortex_tui.values import wire_time
 
 
 class DatabaseBusy(BackendError):

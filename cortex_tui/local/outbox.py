@@ -20,7 +20,7 @@ from cortex_tui.events import Job, JobState
 from cortex_tui.local.database import DatabaseFile
 from cortex_tui.local.jobs import Claim, NewJob, Verdict, wire_seconds
 from cortex_tui.local.rows import Row
-from cortex_tui.models import STORED
+from cortex_tui.values import STORED
 
 log = logging.getLogger(__name__)
 

@@ -31,8 +31,8 @@ from cortex_tui.local.paths import EvaluationError
 from cortex_tui.local.recent import Recent
 from cortex_tui.local.splitter import Publish
 from cortex_tui.local.store import Store
-from cortex_tui.models import MAX_NAME
 from cortex_tui.routing import Router, Unreadable, decode, event_name
+from cortex_tui.values import MAX_NAME
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,6 @@ from typing import Any
 
 from cortex_tui.differences import differences
 from cortex_tui.models import (
-    MASK,
-    STORED,
     BrokerConfig,
     ConfigVersion,
     MqttConfig,
@@ -18,6 +16,7 @@ from cortex_tui.models import (
     TopicsConfig,
 )
 from cortex_tui.topics import effective_topic
+from cortex_tui.values import MASK, STORED
 
 Row = dict[str, Any]
 

@@ -37,8 +37,8 @@ from cortex_tui.models import (
     SubscriptionChange,
     SubscriptionDraft,
     TopicsConfig,
-    wire_time,
 )
+from cortex_tui.values import wire_time
 
 CONFIG_HISTORY_LIMIT = 100
 """Versions of a configuration that are kept."""

@@ -4,7 +4,8 @@ from typing import Any, get_args
 
 from pydantic import SecretStr
 
-from cortex_tui.models import MASK, Model
+from cortex_tui.models import Model
+from cortex_tui.values import MASK
 
 
 def body_of(draft: Model) -> dict[str, Any]:

@@ -11,10 +11,11 @@ from pydantic import SecretStr, ValidationError
 
 from cortex_tui import __version__
 from cortex_tui.backend import BackendError, Unsupported, field_problems
-from cortex_tui.models import STORED, Model
+from cortex_tui.models import Model
 from cortex_tui.remote.events import EventReader, EventTooLarge
 from cortex_tui.remote.failures import address, nonsense, refusal, unreachable
 from cortex_tui.syntax import is_loopback
+from cortex_tui.values import STORED
 
 BASE_PATH = "/api/v1"
 ANSWER_LIMIT = 10 * 1024 * 1024

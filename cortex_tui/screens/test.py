@@ -24,10 +24,11 @@ from cortex_tui.diagnosis import (
     described,
     granted,
 )
-from cortex_tui.models import ConnectionTest, ConnectionTestResult, Model, TopicName
+from cortex_tui.models import ConnectionTest, ConnectionTestResult, Model
 from cortex_tui.screens.base import Dialog
 from cortex_tui.screens.dialogs import FormDialog, Option, Question
 from cortex_tui.topics import matched_by
+from cortex_tui.values import TopicName
 from cortex_tui.widgets.bars import KeyBar
 from cortex_tui.widgets.certificate import certificate_lines, halves
 from cortex_tui.widgets.form import Field

@@ -9,15 +9,9 @@ from pydantic import SecretStr
 
 from cortex_tui.backend import Backend, NotFound
 from cortex_tui.demo.broker import Broker
-from cortex_tui.models import (
-    MASK,
-    Action,
-    ConnectionTest,
-    ProductState,
-    SubscriptionChange,
-    TopicsConfig,
-)
+from cortex_tui.models import Action, ConnectionTest, ProductState, SubscriptionChange, TopicsConfig
 from cortex_tui.states import ConnectionState
+from cortex_tui.values import MASK
 from tests.brokers import StartMosquitto, publish, users
 from tests.contract.conftest import Orchestrator
 from tests.orchestrators import TOPIC, draft

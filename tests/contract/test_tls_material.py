@@ -9,8 +9,9 @@ import pytest
 from cortex_tui.backend import Capability, Invalid, Unsupported
 from cortex_tui.demo.broker import Broker, Mosquitto
 from cortex_tui.local.backend import LocalBackend
-from cortex_tui.models import MASK, TLS_MATERIAL, ConnectionTest
+from cortex_tui.models import TLS_MATERIAL, ConnectionTest
 from cortex_tui.server import create_app
+from cortex_tui.values import MASK
 from tests.brokers import ANONYMOUS, StartMosquitto, tls
 from tests.certificates import Authority, Identity
 from tests.contract.conftest import DOCUMENTED, Orchestrator

@@ -16,7 +16,8 @@ from cortex_tui.demo.broker import Amqtt
 from cortex_tui.diagnosis import Diagnosis, Outcome, Stage, StageResult
 from cortex_tui.local.probe import probe
 from cortex_tui.local.probe.dial import Address
-from cortex_tui.models import STORED, ConnectionTest
+from cortex_tui.models import ConnectionTest
+from cortex_tui.values import STORED
 from tests.brokers import ANONYMOUS, StartMosquitto, acl, tls, users
 from tests.certificates import Authority, Identity, self_signed
 from tests.counterparts import (

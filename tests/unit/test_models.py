@@ -13,12 +13,8 @@ from rich.pretty import pretty_repr
 
 from cortex_tui.backend import field_problems
 from cortex_tui.models import (
-    MASK,
     MAX_ACTION_DEPTH,
     MAX_ACTIONS,
-    MAX_DESCRIPTION,
-    MAX_NAME,
-    STORED,
     TLS_MATERIAL,
     Action,
     BrokerConfig,
@@ -35,9 +31,9 @@ from cortex_tui.models import (
     SubscriptionChange,
     SubscriptionDraft,
     TopicsConfig,
-    wire_time,
 )
 from cortex_tui.states import ConnectionState
+from cortex_tui.values import MASK, MAX_DESCRIPTION, MAX_NAME, STORED, wire_time
 from tests.certificates import Authority
 
 WIRE_TIME = "2026-01-23T14:03:25.590525"
