@@ -120,7 +120,7 @@ class CortexApp(App[None]):
         """
         colourless = "NO_COLOR" in os.environ
         self.remembered = remembered or Remembered(None)
-        self._theme_is_given = theme is not None
+        self._given_theme = theme
         self._wanted_theme = "ansi-dark" if colourless else theme or self.remembered.get("theme")
         super().__init__(TerminalDriver, ansi_color=True if colourless else None)
         self.animation_level = "none"
@@ -160,6 +160,13 @@ class CortexApp(App[None]):
 
     def on_ready(self) -> None:
         self.open()  # the first frame is there
+        if self._given_theme and self._given_theme not in self.available_themes:
+            self.notify(
+                f"There is no theme “{plain(self._given_theme, 30)}”: "
+                f"{self.key_of('app.theme')} shows all there are.",
+                severity="warning",
+                timeout=8,
+            )
         self.set_interval(TICK, lambda: self._beat(frozenset()))
 
     @property
@@ -410,7 +417,7 @@ class CortexApp(App[None]):
     def _dress(self, theme: str) -> None:
         self.theme = theme
         self.remembered.set("theme", theme)
-        if self._theme_is_given:
+        if self._given_theme:
             self.notify("For this run: another theme is given in config.toml or by --theme.")
 
     async def do_home(self) -> None:

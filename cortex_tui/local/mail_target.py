@@ -10,6 +10,7 @@ from email.message import EmailMessage
 import aiosmtplib
 import orjson
 
+from cortex_tui import syntax
 from cortex_tui.daemon import in_daemon_thread
 from cortex_tui.delivery_settings import EmailSettings, mail_address
 from cortex_tui.local.jobs import Claim
@@ -43,6 +44,7 @@ class EmailTarget:
 
     async def send(self, claim: Claim) -> str | None:
         settings, content = self._settings, fields(claim)
+        where = syntax.address(settings.host, settings.port)
         try:
             recipients = addresses(content["recipients"] or settings.recipients)
             mail = self._templates.render(
@@ -69,7 +71,7 @@ class EmailTarget:
             timeout=None,
         )
         try:
-            async with limited(settings.timeout):
+            async with limited(settings.timeout, where):
                 # The library would ask for our own name in a thread that quitting waits for.
                 name = await in_daemon_thread("cortex-names", socket.getfqdn)
                 await client.connect(local_hostname=name)
@@ -84,7 +86,7 @@ class EmailTarget:
                 async with asyncio.timeout(GOOD_BYE_TIMEOUT):
                     await client.quit()
         except (aiosmtplib.SMTPException, OSError) as error:
-            raise _failure(error) from None
+            raise _failure(error, where) from None
         finally:
             client.close()
         later = [each for each, code in refused.items() if not _for_good(code)]
@@ -122,8 +124,8 @@ def _whom(refused: Mapping[str, int]) -> str:
     return ", ".join(f"{verb} {', '.join(whom)}" for verb, whom in parts if whom)
 
 
-def _failure(error: Exception) -> Exception:
-    """What the library raised, as `TargetFailed` or `JobRefused`."""
+def _failure(error: Exception, where: str) -> Exception:
+    """What the library raised, talking to `where`, as `TargetFailed` or `JobRefused`."""
     match error:
         case aiosmtplib.SMTPAuthenticationError():
             return TargetFailed(f"refused user name and password ({error.code})")
@@ -139,7 +141,7 @@ def _failure(error: Exception) -> Exception:
     if type(error) is aiosmtplib.SMTPException:
         # What the server does not offer, in the library's own words.
         return TargetFailed(str(error).rstrip("."))
-    return TargetFailed(broken_off(error))
+    return TargetFailed(broken_off(error, where))
 
 
 def _refusal(code: int, what: str) -> Exception:

@@ -1,8 +1,8 @@
 """What it is to be somewhere to send jobs: one attempt, one answer, within a time limit.
 
-Reasons name what happened, never a secret: no URL, no header, no text of the other side that might
-repeat one. Where jobs go over HTTP and SMTP is in rooms of their own, whose libraries are imported
-with the first job.
+Reasons name what happened, and host and port where there was no answer; never a secret: no URL, no
+header, no text of the other side that might repeat one. Where jobs go over HTTP and SMTP is in
+rooms of their own, whose libraries are imported with the first job.
 """
 
 import asyncio
@@ -75,17 +75,21 @@ def fields(claim: Claim) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def limited(seconds: float) -> AsyncIterator[None]:
-    """Raise `TargetFailed` where the time runs out."""
+async def limited(seconds: float, where: str) -> AsyncIterator[None]:
+    """Raise `TargetFailed` where the time runs out. `where` is what does not answer."""
     try:
         async with asyncio.timeout(seconds):
             yield
     except TimeoutError:
-        raise TargetFailed(f"did not end within {seconds:g} s") from None
+        raise TargetFailed(f"did not end within {seconds:g} s ({where})") from None
 
 
-def broken_off(error: BaseException) -> str:
-    """Why a conversation did not come to its end, by what led to `error`."""
+def broken_off(error: BaseException, where: str) -> str:
+    """Why a conversation with `where` did not come to its end, by what led to `error`."""
+    return f"{_why(error)} ({where})"
+
+
+def _why(error: BaseException) -> str:
     for each in _chain(error):
         match each:
             case ssl.SSLCertVerificationError():
@@ -129,7 +133,7 @@ class PublishTarget:
         payload = content.get("payload", claim.event)
         if not isinstance(payload, bytes):
             payload = payload.encode() if isinstance(payload, str) else orjson.dumps(payload)
-        async with limited(self._timeout):
+        async with limited(self._timeout, "the broker of the product"):
             await self._publish(claim.product_id, topic, payload, content["qos"], content["retain"])
         return None
 

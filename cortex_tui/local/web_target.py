@@ -50,6 +50,11 @@ class HttpTarget:
             trust_env=not syntax.is_loopback(httpx.URL(self._settings.url).host),
         )
 
+    @property
+    def _where(self) -> str:
+        url = httpx.URL(self._settings.url)
+        return syntax.address(url.host, url.port or (443 if url.scheme == "https" else 80))
+
     async def send(self, claim: Claim) -> str | None:
         settings = self._settings
         body = _body(claim)
@@ -65,12 +70,12 @@ class HttpTarget:
             settings.method, settings.url, content=body, headers=headers
         )
         try:
-            async with limited(settings.timeout):
+            async with limited(settings.timeout, self._where):
                 answer = await self._client.send(request, stream=True)
         except httpx.RemoteProtocolError:
             raise TargetFailed("its answer broke off, or is no HTTP") from None
         except (httpx.HTTPError, OSError) as error:
-            raise TargetFailed(broken_off(error)) from None
+            raise TargetFailed(broken_off(error, self._where)) from None
         await _read_away(answer)
         _judge(answer)
         return None

@@ -255,6 +255,13 @@ async def test_the_list_of_themes_begins_at_the_present_one_and_shows_each_at_on
         await until(lambda: person.app.theme == "nord")
 
 
+async def test_a_theme_that_there_is_not_is_said_to_be_none(embedded: Orchestrator) -> None:
+    async with before(embedded.open, theme="solarised") as person:
+        await person.sees("There is no theme “solarised”")
+        await person.sees("F9 shows all there are.")
+        assert person.app.theme == "cortex-dark"
+
+
 @pytest.mark.parametrize("key", ["q", "ctrl+c", "ctrl+q"])
 async def test_quitting(embedded: Orchestrator, key: str) -> None:
     async with before(embedded.open) as person:
