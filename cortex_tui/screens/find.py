@@ -127,7 +127,9 @@ class JumpDialog(FindDialog):
     """What is said after `:`, a command by its name, some with what they are to take."""
 
     prompt = ":"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("tab", "complete", "Complete", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "complete", "Complete", show=False, priority=True)
+    ]
 
     def __init__(self, page: Commanded[object]) -> None:
         self._commands = {

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from textual.events import Key
 
 from cortex_tui.demo.broker import Broker
 from cortex_tui.models import ConfigDraft, Product, ProductDraft, SubscriptionDraft, TopicsConfig
@@ -398,3 +399,14 @@ async def stored(orchestrator: Orchestrator, product: Product) -> ConfigDraft:
     config = (await orchestrator.inside.config(product.id)).mqtt_config
     assert config is not None
     return ConfigDraft.model_construct(broker=config.broker, topics=config.topics)
+
+
+async def test_what_is_typed_in_one_burst_goes_where_it_is_meant(embedded: Orchestrator) -> None:
+    async with before(embedded.open) as person:
+        await person.sees("No products yet")
+        await person.press("n")
+        await person.sees("New product")
+        for key in (*"abc", "tab", *"def", "shift+tab", "g"):
+            person.app.post_message(Key(key, key if len(key) == 1 else None))
+        await person.sees("Name", "abcg")
+        await person.sees("Description", "def")
