@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import import_module
@@ -25,7 +25,6 @@ from textual.widgets._toast import Toast, ToastHolder
 from cortex_tui import commands, themes
 from cortex_tui.backend import Backend, BackendError
 from cortex_tui.commands import COMMANDS, Scope
-from cortex_tui.rates import Rate
 from cortex_tui.screens.base import Commanded, Page
 from cortex_tui.screens.find import (
     Entry,
@@ -42,13 +41,14 @@ from cortex_tui.screens.help import HelpDialog
 from cortex_tui.screens.products import ProductsScreen
 from cortex_tui.settings import Remembered, Target
 from cortex_tui.terminal import TerminalDriver
+from cortex_tui.watched import Watched
 from cortex_tui.widgets.inert import Ascii, Inert, speaks_utf8
 from cortex_tui.widgets.text import KEY, MUTED, STRONG, WARN, plain, said
 from cortex_tui.wording import worded
 
 if TYPE_CHECKING:
-    from cortex_tui.models import Product, ProductState
-    from cortex_tui.states import Listed, StoredProduct
+    from cortex_tui.models import Product
+    from cortex_tui.states import StoredProduct
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +69,6 @@ LARGEST_COPY = 100_000
 
 STORED_WAIT = 0.1
 """Seconds that the first frame waits for what is stored."""
-CLOSING = 2.0
-"""Seconds a backend is given to close."""
 
 
 def _utc_now() -> datetime:
@@ -128,20 +126,11 @@ class CortexApp(App[None]):
         self.others = others
         self.test_limit = test_limit
         self.now = now
-        self.backend: Backend | None = None
-        self.failure: BackendError | None = None
-        """Why the backend could not be opened."""
-        self.watching = False
-        """Whether the first states came."""
-        self.states: dict[int, ProductState] = {}
-        """The last state of every product."""
-        self.stored: Mapping[int, StoredProduct] = {}
-        """What can be shown of the products until their states come."""
-        self._when_open: list[Callable[[], object]] = []
-        self._rates: dict[int, Rate] = {}
         self._undo: deque[tuple[str, Undo]] = deque(maxlen=UNDOABLE)
         self._open_backend = open_backend
         self._read_stored = read_stored
+        self.watched = self._to_be_watched()
+        """The orchestrator that is open, or is being opened."""
         self._last_filters: list[LineFilter] = [Inert()]
         if not speaks_utf8() if ascii_only is None else ascii_only:
             self._last_filters.append(Ascii())
@@ -153,13 +142,13 @@ class CortexApp(App[None]):
     async def on_load(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(STORED_WAIT):
-                await self._look_at_stored()
+                await self.watched.look_at_stored()
 
     def get_default_screen(self) -> Screen[Any]:
         return ProductsScreen()
 
     def on_ready(self) -> None:
-        self.open()  # the first frame is there
+        self._begin_watching()  # the first frame is there
         if self._given_theme and self._given_theme not in self.available_themes:
             self.notify(
                 f"There is no theme “{plain(self._given_theme, 30)}”: "
@@ -181,12 +170,8 @@ class CortexApp(App[None]):
         while len(self.screen_stack) > 1:
             await self.pop_screen()
         self.workers.cancel_group(self, "backend")
-        await self._close()
+        await self.watched.close()
         self.target = target
-        self.stored = {}
-        self._when_open.clear()
-        self.states.clear()
-        self._rates.clear()
         self._undo.clear()
         self.open()
         if isinstance(self.screen, ProductsScreen):
@@ -194,64 +179,30 @@ class CortexApp(App[None]):
             self.screen.show_states(None)
 
     def open(self) -> None:
-        """Open the backend, or try again."""
-        self.failure = None
-        self.watching = False
-        self.run_worker(self._open(), group="backend", exclusive=True)
+        """Open `target`, or try again."""
+        self.watched = self._to_be_watched()
+        self._begin_watching()
 
-    async def _open(self) -> None:
-        await self._look_at_stored()
-        if self.stored:
+    def _to_be_watched(self) -> Watched:
+        async def stored() -> Mapping[int, StoredProduct]:
+            return await self._read_stored(self.target) if self._read_stored else {}
+
+        return Watched(
+            lambda: self._open_backend(self.target), stored, now=self.now, on_change=self._beat
+        )
+
+    def _begin_watching(self) -> None:
+        self.run_worker(self._watch(), group="backend", exclusive=True)
+
+    async def _watch(self) -> None:
+        watched = self.watched
+        await watched.look_at_stored()
+        if watched.stored:
             self._beat(None)
             await self.screen.wait_for_refresh()  # what follows keeps the processor busy
-        try:
-            self.backend = await self._open_backend(self.target)
-        except BackendError as error:
-            self.failure = error
-            self._when_open.clear()
-            self._opened()
-            return
-        await asyncio.to_thread(import_module, "cortex_tui.screens.product")  # needed soon
-        async for changed in self.backend.watch():
-            self._take(changed)
-
-    @property
-    def listed(self) -> Collection[Listed]:
-        """Every product as a list shows it at present."""
-        return self.stored.values() or self.states.values()
-
-    async def _look_at_stored(self) -> None:
-        if self._read_stored and not self.stored:
-            self.stored = await self._read_stored(self.target)
-
-    def when_open(self, do: Callable[[], object]) -> None:
-        """Call `do` once there is more to work on than what is stored."""
-        self._when_open.append(do)
-
-    def _opened(self) -> None:
-        """There are states, or a failure, instead of what is stored."""
-        self.stored = {}
-        self._beat(None)
-        waiting, self._when_open = self._when_open, []
-        for do in waiting:
-            self.screen.call_next(do)
-
-    def _take(self, changed: Mapping[int, ProductState | None]) -> None:
-        first, self.watching = not self.watching, True
-        at = self.now().timestamp()
-        for product_id, state in changed.items():
-            if state is None:
-                self.states.pop(product_id, None)
-                self._rates.pop(product_id, None)
-                continue
-            self.states[product_id] = state
-            if state.status is not None:
-                rate = self._rates.setdefault(product_id, Rate())
-                rate.observe(state.status.messages_received, at)
-        if first:
-            self._opened()
-        else:
-            self._beat(frozenset(changed))
+        if await watched.open():
+            await asyncio.to_thread(import_module, "cortex_tui.screens.product")  # needed soon
+            await watched.follow()
 
     def _beat(self, changed: frozenset[int] | None) -> None:
         """Tell the topmost page whose states changed: none for all, and an empty set when only
@@ -260,30 +211,13 @@ class CortexApp(App[None]):
         if isinstance(page, Page):
             page.call_next(page.follow, changed)
 
-    def rate(self, product_id: int) -> float:
-        """Events per second of a product, by what was watched."""
-        rate = self._rates.get(product_id)
-        return rate.per_second(self.now().timestamp()) if rate else 0.0
-
-    def rates(self, product_id: int, points: int) -> list[float | None]:
-        """The rate of a product in the last `points` points of its history, the oldest first."""
-        rate = self._rates.get(product_id)
-        return rate.history(self.now().timestamp(), points) if rate else [None] * points
-
     def _fatal_error(self) -> None:
         # Textual would print a traceback with the values of all variables, secrets among them.
         log.critical("the application failed", exc_info=True)
         self._close_messages_no_wait()
 
     async def on_unmount(self) -> None:
-        await self._close()
-
-    async def _close(self) -> None:
-        backend, self.backend = self.backend, None
-        if backend is not None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(CLOSING):
-                    await backend.aclose()
+        await self.watched.close()
 
     def title_line(self, *crumbs: str) -> tuple[Content, Content]:
         """Where we are, for the top of a page: the way here, and the context."""
@@ -374,7 +308,7 @@ class CortexApp(App[None]):
         """Why a command has nothing to work on."""
         if command == "context" and not self.choices("context"):
             return "There is no other context: name them in config.toml."
-        if command == "product" and not self.states:
+        if command == "product" and not self.watched.states:
             return "There are no products."
         if command == "undo" and not self._undo:
             return "Nothing was switched on or off."
@@ -452,8 +386,8 @@ class CortexApp(App[None]):
         from cortex_tui.models import ProductChange
 
         async def switch(enabled: bool) -> bool:
-            if self.backend:
-                await self.backend.update_product(product.id, ProductChange(enabled=enabled))
+            if backend := self.watched.backend:
+                await backend.update_product(product.id, ProductChange(enabled=enabled))
             return True
 
         await switch(enabled)

@@ -209,7 +209,7 @@ async def _publish(
         await backend.publish(tyres, Publication(topic=event.topic, payload=event.body.decode()))
 
         async def done(number: int = number) -> bool:
-            seen = person.app.states[tyres].status
+            seen = person.app.watched.states[tyres].status
             return (
                 seen is not None
                 and seen.messages_received == number

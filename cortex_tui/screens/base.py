@@ -50,7 +50,7 @@ class Commanded(Screen[Result], Generic[Result]):
     @property
     def backend(self) -> Backend:
         """The orchestrator; commands that need it are refused until it is there."""
-        backend = self.cortex.backend
+        backend = self.cortex.watched.backend
         assert backend is not None
         return backend
 
@@ -69,7 +69,7 @@ class Commanded(Screen[Result], Generic[Result]):
         """Why `command` cannot be carried out now, or none when it can."""
         if command.changes and self.cortex.read_only:
             return "This context is read-only."
-        backend = self.cortex.backend
+        backend = self.cortex.watched.backend
         if backend and command.needs and command.needs not in backend.capabilities:
             return f"This orchestrator does not {command.needs.value}."
         refusal = getattr(self._node(command), "refusal", None)
@@ -212,9 +212,10 @@ class Page(Commanded[None]):
         self.show_states(changed)
         self.refresh_bindings()
         in_view = set(self.products_in_view())
-        if self.cortex.backend is not None and (changed is None or in_view != self._in_view):
+        backend = self.cortex.watched.backend
+        if backend is not None and (changed is None or in_view != self._in_view):
             self._in_view = in_view
-            self.cortex.backend.focus(in_view)
+            backend.focus(in_view)
 
     def products_in_view(self) -> Collection[int]:
         """The products whose states this page shows now; others need not be asked for."""

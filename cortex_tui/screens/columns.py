@@ -24,13 +24,13 @@ def product_columns(app: CortexApp) -> list[Column[Listed]]:
     """All of them; a narrow table leaves those of the highest rank out."""
 
     def rate_of(row: Listed) -> float:
-        return app.rate(row.product.id)
+        return app.watched.rate(row.product.id)
 
     def rate(row: Listed) -> Content:
         return _quiet(per_second(rate_of(row)), rate_of(row))
 
     def trend(row: Listed) -> Content:
-        return sparkline(app.rates(row.product.id, TREND))
+        return sparkline(app.watched.rates(row.product.id, TREND))
 
     def last(row: Listed) -> Content:
         return _quiet(age(_last_at(row), app.now()), _last_at(row))

@@ -122,7 +122,7 @@ class ConfigPane(Pane):
 
     @property
     def _state(self) -> ProductState | None:
-        return self.cortex.states.get(self._product_id)
+        return self.cortex.watched.states.get(self._product_id)
 
     @property
     def topics_stored(self) -> TopicsConfig:

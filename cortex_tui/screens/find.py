@@ -215,8 +215,9 @@ def _command(page: Commanded[object], command: Command) -> Entry:
 
 def product_entries(page: Commanded[object]) -> list[Entry]:
     """Every product, by name."""
-    states = sorted(page.cortex.states.values(), key=lambda state: state.product.name.casefold())
-    return [_product(page, state) for state in states]
+    states = page.cortex.watched.states.values()
+    by_name = sorted(states, key=lambda state: state.product.name.casefold())
+    return [_product(page, state) for state in by_name]
 
 
 def _product(page: Commanded[object], state: ProductState) -> Entry:

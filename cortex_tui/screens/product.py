@@ -106,7 +106,7 @@ class ProductScreen(Page):
 
     @property
     def _state(self) -> ProductState | None:
-        return self.cortex.states.get(self.product_id)
+        return self.cortex.watched.states.get(self.product_id)
 
     @property
     def _tabs(self) -> TabLine:
@@ -131,13 +131,14 @@ class ProductScreen(Page):
     def show_states(self, changed: frozenset[int] | None) -> None:
         state = self._state
         if state is None:
-            if self.cortex.backend is not None:
+            if self.cortex.watched.backend is not None:
                 self._gone()
             return
         self.query_one("#top", Bar).set(*self.cortex.title_line(state.product.name))
         panel = self.query_one(StatusPanel)
         app, product_id = self.cortex, self.product_id
-        panel.show_state(state, app.rate(product_id), app.rates(product_id, TREND), app.now())
+        rate, rates = app.watched.rate(product_id), app.watched.rates(product_id, TREND)
+        panel.show_state(state, rate, rates, app.now())
         self._config.follow(state)
         self._subscriptions.touch()
         self._label_actions(state)

@@ -88,8 +88,8 @@ class ProductsScreen(Page):
 
     @property
     def scopes(self) -> Mapping[Scope, DOMNode]:
-        app = self.cortex
-        return {Scope.PRODUCTS if app.backend or app.stored else Scope.OPENING: self}
+        watched = self.cortex.watched
+        return {Scope.PRODUCTS if watched.backend or watched.stored else Scope.OPENING: self}
 
     @property
     def _table(self) -> Table[Listed]:
@@ -101,12 +101,12 @@ class ProductsScreen(Page):
         return [row.product.id for row in self._table.in_view]
 
     def show_states(self, changed: frozenset[int] | None) -> None:
-        app, table = self.cortex, self._table
+        watched, table = self.cortex.watched, self._table
         if changed is None:
-            self._listing.replace(app.listed)
+            self._listing.replace(watched.listed)
         elif changed:
-            present = [app.states[key] for key in changed if key in app.states]
-            self._listing.put(present, gone=[key for key in changed if key not in app.states])
+            present = [watched.states[key] for key in changed if key in watched.states]
+            self._listing.put(present, gone=[key for key in changed if key not in watched.states])
         else:
             table.touch()
         if self._awaited in table.rows:
@@ -117,15 +117,15 @@ class ProductsScreen(Page):
         self._show_notice()
 
     def _show_summary(self) -> None:
-        app, summary = self.cortex, self.query_one("#summary", Bar)
-        self.query_one("#top", Bar).set(*app.title_line())
-        if problem := app.backend.problem if app.backend else None:
+        watched, summary = self.cortex.watched, self.query_one("#summary", Bar)
+        self.query_one("#top", Bar).set(*self.cortex.title_line())
+        if problem := watched.backend.problem if watched.backend else None:
             summary.set(said(f"⚠ {problem.text}", WARN))
             return
-        if not app.listed:
+        if not watched.listed:
             summary.set(Content())
             return
-        rate = sum(map(app.rate, app.states))
+        rate = sum(map(watched.rate, watched.states))
         summary.set(
             self._counted(summary.size.width - RATE_ROOM),
             Content.styled(per_second(rate), STRONG if rate else MUTED),
@@ -134,7 +134,7 @@ class ProductsScreen(Page):
     def _counted(self, width: int) -> Content:
         """How many products there are, and how they are. Where `width` is too small, the states
         that matter least are left without their words; the rows below have them."""
-        states = self.cortex.listed
+        states = self.cortex.watched.listed
         counts = Counter(look_of(state).word for state in states)
         looks = [look for look in LOOKS.values() if counts[look.word]]
         noun = " product" if len(states) == 1 else " products"
@@ -176,16 +176,16 @@ class ProductsScreen(Page):
         self.query_one("#detail").display = shown
 
     def _why_empty(self) -> tuple[str, ...]:
-        app = self.cortex
-        if app.failure:
+        watched = self.cortex.watched
+        if failure := watched.failure:
             ways = _beside(self.offer("opening.retry", "try again"), self.offer("app.quit", "quit"))
-            return "Could not open", app.failure.message, "", app.failure.hint, "", ways
-        if app.backend is None or not app.watching:
-            return "Opening…", app.target.name
-        if app.states:
+            return "Could not open", failure.message, "", failure.hint, "", ways
+        if watched.backend is None or not watched.seen:
+            return "Opening…", self.cortex.target.name
+        if watched.states:
             return self._listing.unmatched("product")
         helps = self.offer("app.help", "help")
-        if Capability.EDIT_PRODUCTS in app.backend.capabilities:
+        if Capability.EDIT_PRODUCTS in watched.backend.capabilities:
             return (
                 "No products yet",
                 "A product is one event-driven application:",
@@ -193,7 +193,7 @@ class ProductsScreen(Page):
                 "",
                 _beside(self.offer("products.new", "create the first one"), helps),
             )
-        if Capability.LIST_PRODUCTS in app.backend.capabilities:
+        if Capability.LIST_PRODUCTS in watched.backend.capabilities:
             return "No products yet", "This orchestrator has none."
         return (
             "No products yet",
@@ -207,16 +207,16 @@ class ProductsScreen(Page):
 
     def action_command(self, command_id: str) -> None:
         """As everywhere; what needs an orchestrator waits until one is open."""
-        command = COMMANDS[command_id]
-        if self.cortex.stored and command.scope is Scope.PRODUCTS and command.name not in OF_TABLE:
-            self.cortex.when_open(partial(super().action_command, command_id))
+        command, watched = COMMANDS[command_id], self.cortex.watched
+        if watched.stored and command.scope is Scope.PRODUCTS and command.name not in OF_TABLE:
+            watched.when_seen(partial(self.call_next, super().action_command, command_id))
         else:
             super().action_command(command_id)
 
     def refusal(self, command: str) -> str | None:
         """Why a command has nothing to work on."""
         if command == "retry":
-            return None if self.cortex.failure else "It is being opened."
+            return None if self.cortex.watched.failure else "It is being opened."
         state = self._table.selected
         if command in ("open", "edit", "toggle", "delete", "reconnect", "forget") and not state:
             return "No product is selected."
@@ -231,12 +231,12 @@ class ProductsScreen(Page):
         from cortex_tui.screens.copying import of_product
 
         row = self._table.selected
-        state = self.cortex.states.get(row.product.id) if row else None
+        state = self.cortex.watched.states.get(row.product.id) if row else None
         return of_product(state) if state else []
 
     @property
     def _keeps_ids(self) -> bool:
-        backend = self.cortex.backend
+        backend = self.cortex.watched.backend
         return isinstance(backend, ProductIdKeeper) and (
             Capability.LIST_PRODUCTS not in backend.capabilities
         )
@@ -245,7 +245,7 @@ class ProductsScreen(Page):
     def _selected(self) -> Product:
         row = self._table.selected
         assert row is not None
-        return self.cortex.states[row.product.id].product
+        return self.cortex.watched.states[row.product.id].product
 
     def do_retry(self) -> None:
         self.cortex.open()
@@ -289,7 +289,7 @@ class ProductsScreen(Page):
         from cortex_tui.screens.dialogs import deletion
 
         product = self._selected
-        count = self.cortex.states[product.id].subscriptions_total
+        count = self.cortex.watched.states[product.id].subscriptions_total
         noun = "subscription" if count == 1 else "subscriptions"
         what = f"Its configuration, {count} {noun} and all counters go with it."
         if await self.app.push_screen_wait(deletion(f"product {product.name}", what)):

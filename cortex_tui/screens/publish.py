@@ -42,7 +42,7 @@ class PublishDialog(FormDialog[Publication]):
             await super().do_accept()
 
     def _question(self, draft: Publication) -> Question[bool]:
-        state = self.cortex.states.get(self._product_id)
+        state = self.cortex.watched.states.get(self._product_id)
         broker = state.broker if state else None
         size = number(len(draft.payload.encode()))
         kept = ", retained" if draft.retain else ""
@@ -62,7 +62,7 @@ class PublishDialog(FormDialog[Publication]):
 
 def publishable(app: "CortexApp", product_id: int) -> str | None:
     """Why nothing can be published to a product's broker now."""
-    state = app.states.get(product_id)
+    state = app.watched.states.get(product_id)
     if state is None or state.state is not ConnectionState.CONNECTED:
         return "There is no connection to the broker."
     return None

@@ -52,7 +52,7 @@ async def test_the_rows_are_there_before_the_orchestrator(tmp_path: Path) -> Non
         await person.sees("Brakes")
         await person.sees("2 products")
         await person.sees("not configured")
-        assert person.app.backend is None
+        assert person.app.watched.backend is None
         held.may_open.set()
         await person.press("n")
         await person.sees("New product")
