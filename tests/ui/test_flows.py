@@ -80,7 +80,7 @@ async def test_a_refused_password_is_said_and_corrected(
     async with before(orchestrator.open, size=WIDE) as person:
         await person.sees_each("✗ latched", "Not authorized (code 5)")
         await person.press("enter")
-        await person.sees_each("set, unchanged")
+        await person.sees_each("✗ Not authorized (code 5)")
         await person.fill_in("password", "secret")
         await person.sees_each("new")
         assert "secret" not in person.screen
