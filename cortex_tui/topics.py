@@ -27,6 +27,24 @@ def effective_topic(
     return f"{topics.prefix.rstrip('/')}/{pattern.lstrip('/')}"
 
 
+def shared_ends(topics: Iterable[str]) -> tuple[int, int]:
+    """How many characters all of `topics` begin with, and end with: whole levels, without the
+    slash beside what they differ in. Where there is one topic, all but its last two levels."""
+    levels = [topic.split("/") for topic in set(topics)]
+    if len(levels) < 2:
+        return sum(len("/".join(each[:-2])) for each in levels), 0
+    shortest = min(map(len, levels))
+
+    def same(at: int) -> bool:
+        return len({each[at] for each in levels}) == 1
+
+    start = next((count for count in range(shortest) if not same(count)), shortest - 1)
+    both = range(shortest - start)
+    end = next((count for count in both if not same(-1 - count)), shortest - start - 1)
+    first = levels[0]
+    return len("/".join(first[:start])), len("/".join(first[len(first) - end :]))
+
+
 def broker_filters(topics: TopicsConfig, wanted: Iterable[str]) -> tuple[str, ...]:
     """The smallest set of filters that covers `wanted`, as the broker is sent them: each as
     `$share/{group}/{filter}` when the subscription is shared (API reference, note 5)."""

@@ -49,7 +49,7 @@ class _Request(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
         taken = self.server.takes(self.headers["Idempotency-Key"])
-        self.send_response(HTTPStatus.NO_CONTENT if taken else HTTPStatus.UNPROCESSABLE_ENTITY)
+        self.send_response(HTTPStatus.NO_CONTENT if taken else HTTPStatus.CONFLICT)
         self.end_headers()
 
     def log_message(self, *_: object) -> None:

@@ -189,10 +189,10 @@ class ActionsPane(TablePane):
                 "state", "STATE", job_mark, 10, sort=lambda job: list(JobState).index(job.state)
             ),
             Column("type", "ACTION", lambda job: said(job.action.type), 17, grow=1),
-            Column("subscription", "SUBSCRIPTION", lambda job: said(self._owner(job)), 14, grow=2),
-            Column("tries", "TRIES", _tries, 5, right=True, rank=1),
+            Column("subscription", "SUBSCRIPTION", lambda job: said(self._owner(job)), 13, grow=1),
+            Column("tries", "TRIES", _tries, 5, right=True, rank=3),
             Column("age", "WHEN", self._when, 7, right=True, sort=lambda job: job.id),
-            Column("failure", "LAST FAILURE", _failure, 12, grow=3, rank=2),
+            Column("failure", "LAST FAILURE", _failure, 21, grow=4, rank=2),
         ]
 
     def _owner(self, job: Job) -> str:

@@ -16,6 +16,7 @@ from cortex_tui.screens.copying import Copies, of_event
 from cortex_tui.screens.event import MARKS, EventDialog, Next, cut_off
 from cortex_tui.screens.publish import publishable
 from cortex_tui.states import ConnectionState
+from cortex_tui.topics import shared_ends
 from cortex_tui.widgets.bars import Bar
 from cortex_tui.widgets.listing import Listing
 from cortex_tui.widgets.table import Column, Table
@@ -25,7 +26,9 @@ from cortex_tui.widgets.text import (
     MUTED,
     OK,
     WARN,
+    middle_of,
     number,
+    plain,
     said,
     size,
     time_of,
@@ -82,6 +85,8 @@ class EventsPane(TablePane):
         """Events that came too fast to be shown, since the last that is held."""
         self._failure: BackendError | None = None
         self._state: ProductState | None = None
+        self._ends = (0, 0)
+        """Characters that the topics of all events that are held begin and end with."""
         self._line = Bar(id="events-line")
         self.listing: Listing[Event] = Listing(
             Table(
@@ -152,8 +157,19 @@ class EventsPane(TablePane):
             gone = self._surplus(fresh)
             self.listing.put((event for event in fresh if event.id not in gone), gone)
         self._newest = fresh[0].id
+        self._compare_topics()
         if at_top:
             table.action_end(False)
+
+    def _compare_topics(self) -> None:
+        table = self.listing.table
+        ends = shared_ends(plain(event.topic) for event in table.rows.values())
+        if ends != self._ends:
+            self._ends = ends
+            table.refresh()
+
+    def _cut_topic(self, topic: Content, width: int) -> Content:
+        return middle_of(topic, width, *self._ends)
 
     def _surplus(self, fresh: Sequence[Event]) -> set[int]:
         """The oldest events, where `fresh` makes them too many."""
@@ -184,6 +200,7 @@ class EventsPane(TablePane):
             self._reading = False
         self._complete = len(older) < PAGE
         self.listing.put(older)
+        self._compare_topics()
         self._say()
 
     def _say(self) -> None:
@@ -235,7 +252,7 @@ class EventsPane(TablePane):
         return [
             Column("time", "TIME", self._time, 8, sort=lambda event: event.id),
             Column("name", "EVENT", _name, 22, grow=2),
-            Column("topic", "TOPIC", lambda event: said(event.topic, MUTED), 14, grow=3, rank=1),
+            Column("topic", "TOPIC", _topic, 14, grow=3, rank=1, cut=self._cut_topic),
             Column("size", "SIZE", _size, 6, right=True, rank=2),
             Column("outcome", "OUTCOME", _outcome, 22, grow=1),
         ]
@@ -301,6 +318,10 @@ def _searched(event: Event) -> str:
 
 def _name(event: Event) -> Content:
     return said(event.name) if event.name else Content.styled("no name", MUTED)
+
+
+def _topic(event: Event) -> Content:
+    return said(event.topic, MUTED)
 
 
 def _size(event: Event) -> Content:

@@ -1,6 +1,6 @@
 """What can be done on the screen below, made from its bindings."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
@@ -19,7 +19,8 @@ KEYS = 14
 
 
 class HelpDialog(Dialog[None]):
-    """The commands of a screen with their keys; what is refused now is greyed, with the reason."""
+    """The commands of a screen with their keys, those of where one is first; what is refused now is
+    greyed, with the reason."""
 
     def __init__(self, page: Commanded[object]) -> None:
         super().__init__()
@@ -48,8 +49,10 @@ class HelpDialog(Dialog[None]):
     def _lines(self) -> list[Line]:
         page, lines = self._page, list[Line]()
         keys = page.keys_of_commands()
-        for scope in Scope:
+        for scope in (*page.scopes, Scope.APP):
             commands = [command for command in page.available() if command.scope is scope]
+            if scope is Scope.APP and page.query(Table):
+                lines += _in_table()
             if commands:
                 lines += _heading(scope.value)
             for command in commands:
@@ -58,12 +61,14 @@ class HelpDialog(Dialog[None]):
                     lines.append(line(shown, f"{command.help}. {reason}", DISABLED))
                 else:
                     lines.append((Content.styled(shown, KEY), Content(command.help)))
-        if page.query(Table):
-            lines += _heading("In a table")
-            for binding in Table.BINDINGS:
-                shown = f"  {binding.key.replace(',', ' ').ljust(KEYS)}"
-                lines.append((Content.styled(shown, KEY), Content(binding.description)))
         return lines[1:]
+
+
+def _in_table() -> Iterator[Line]:
+    yield from _heading("In a table")
+    for binding in Table.BINDINGS:
+        shown = f"  {binding.key.replace(',', ' ').ljust(KEYS)}"
+        yield Content.styled(shown, KEY), Content(binding.description)
 
 
 def _heading(text: str) -> list[Line]:

@@ -21,10 +21,10 @@ from cortex_tui.states import ConnectionState
 from cortex_tui.widgets.bars import Bar, KeyBar
 from cortex_tui.widgets.lines import Lines
 from cortex_tui.widgets.listing import Listing
-from cortex_tui.widgets.state import LOOKS, look_of, state_mark
+from cortex_tui.widgets.state import LOOKS, Look, look_of, state_mark
 from cortex_tui.widgets.status import at_most, folded, since, trouble
 from cortex_tui.widgets.table import Table
-from cortex_tui.widgets.text import BAD, MUTED, STRONG, WARN, number, per_second, said
+from cortex_tui.widgets.text import BAD, MUTED, OK, STRONG, WARN, number, per_second, said
 
 if TYPE_CHECKING:
     from cortex_tui.models import Product, ProductDraft
@@ -132,25 +132,29 @@ class ProductsScreen(Page):
         )
 
     def _counted(self, width: int) -> Content:
-        """How many products there are, and how they are. Where `width` is too small, the states
-        that matter least are left without their words; the rows below have them."""
+        """How many products there are, and how they are. Where `width` is too small, those in the
+        states that matter least are told together; the rows below have them."""
         states = self.cortex.watched.listed
         counts = Counter(look_of(state).word for state in states)
         looks = [look for look in LOOKS.values() if counts[look.word]]
+        failed = sum(state.actions_dead for state in states)
         noun = " product" if len(states) == 1 else " products"
         head = Content.assemble((number(len(states)), STRONG), noun)
-        failed = sum(state.actions_dead for state in states)
-        for worded in range(len(looks), 0, -1):
-            parts = [
-                said(f"{look.glyph} {number(counts[look.word])}{word}", look.style)
-                for place, look in enumerate(looks)
-                for word in (f" {look.word}" if place < worded else "",)
-            ]
+        # That something works is known as long as there is room.
+        by_weight = sorted(looks, key=lambda look: 0.5 if look.style == OK else look.urgency)
+        for kept in range(len(looks), -1, -1):
+            told, rest = by_weight[:kept], by_weight[kept:]
+            wrong = [look for look in told if look.style in (BAD, WARN)]
+            parts = [head, *(_state(look, counts) for look in looks if look in wrong)]
             if failed:
-                wrong = sum(1 for look in looks if look.style in (BAD, WARN))
-                actions = "action" if failed == 1 else "actions"
-                parts.insert(wrong, said(f"✗ {number(failed)} {actions} failed", BAD))
-            line = Content("  ").join([head, *parts])
+                what = "action failed" if failed == 1 else "actions failed"
+                parts.append(said(f"✗ {number(failed)} {what}", BAD))
+            parts += [_state(look, counts) for look in looks if look in told and look not in wrong]
+            if others := sum(counts[look.word] for look in rest):
+                style = WARN if any(look.style in (BAD, WARN) for look in rest) else MUTED
+                what = "other" if others == 1 else "others"
+                parts.append(said(f"{number(others)} {what}", style))
+            line = Content("  ").join(parts)
             if line.cell_length <= width:
                 break
         return line
@@ -330,6 +334,10 @@ class ProductsScreen(Page):
 
     def do_reverse(self) -> None:
         self._table.sort_reverse()
+
+
+def _state(look: Look, counts: Counter[str]) -> Content:
+    return said(f"{look.glyph} {number(counts[look.word])} {look.word}", look.style)
 
 
 def _beside(*ways: str) -> str:

@@ -29,13 +29,15 @@ class Hanging(Static):
         self._fold()
 
     def _fold(self) -> None:
-        folded: list[Content] = []
-        for left, text in self._lines:
-            room = max(_NARROWEST, self.size.width - left.cell_length)
-            first, *rest = text.wrap(room) or [Content()]
-            folded.append(left + first)
-            folded += [Content(" " * left.cell_length) + more for more in rest]
+        folded = [part for each in self._lines for part in hung(*each, self.size.width)]
         self.update(Content("\n").join(folded))
+
+
+def hung(left: Content, text: Content, width: int) -> list[Content]:
+    """`text` beside `left`, folded so that both fit into `width`."""
+    room = max(_NARROWEST, width - left.cell_length)
+    first, *rest = text.wrap(room) or [Content()]
+    return [left + first, *(Content(" " * left.cell_length) + more for more in rest)]
 
 
 def line(left: str, text: str, style: str = "") -> Line:

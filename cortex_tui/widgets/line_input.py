@@ -2,12 +2,22 @@
 
 from typing import Any
 
+from textual.strip import Strip
 from textual.widgets import Input
 
 
 class LineInput(Input):
-    """An `Input` in one row, whose cursor does not blink: an idle screen sends nothing."""
+    """An `Input` in one row, whose cursor does not blink: an idle screen sends nothing. While it
+    has no focus it shows the start of its value, with an ellipsis where that is not all."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(compact=True, select_on_focus=False, **options)
         self.cursor_blink = False
+
+    def render_line(self, y: int) -> Strip:
+        text, width = self._value, self.scrollable_content_region.width
+        if y or self.has_focus or text.cell_len <= width:
+            return super().render_line(y)
+        text.truncate(width, overflow="ellipsis")
+        strip = Strip(self.app.console.render(text)).extend_cell_length(width + 1)
+        return strip.apply_style(self.rich_style)

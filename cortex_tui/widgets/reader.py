@@ -10,9 +10,15 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.visual import Visual
 
+from cortex_tui.widgets.hanging import hung
+
+HANGING = 2
+"""Columns that a line goes on further in: as wide as a mark."""
+
 
 class Reader(ScrollView, can_focus=True):
-    """Shows one `Content` a line; lines that are too wide go on in the next."""
+    """Shows one `Content` a line; one that is too wide goes on in the next, a little further in
+    than it begins: below the text, where a mark stands before it."""
 
     BINDINGS: ClassVar[list[Binding]] = [  # type: ignore[assignment]
         Binding("up,k", "scroll_up", "Line up", show=False),
@@ -46,7 +52,7 @@ class Reader(ScrollView, can_focus=True):
         self._folded = [
             part
             for line in self._lines
-            for part in (line.wrap(width) if 0 < width < line.cell_length else [line])
+            for part in (_folded(line, width) if 0 < width < line.cell_length else [line])
         ]
         self.virtual_size = Size(width, len(self._folded))
         self.refresh()
@@ -57,3 +63,8 @@ class Reader(ScrollView, can_focus=True):
         if at >= len(self._folded):
             return Strip.blank(width, style.rich_style)
         return Visual.to_strips(self, self._folded[at].truncate(width), width, 1, style)[0]
+
+
+def _folded(line: Content, width: int) -> list[Content]:
+    indent = len(line.plain) - len(line.plain.lstrip(" ")) + HANGING
+    return hung(line[:indent], line[indent:], width)

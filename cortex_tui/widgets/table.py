@@ -18,7 +18,7 @@ from textual.strip import Strip
 from textual.visual import Visual
 
 from cortex_tui.widgets.cursor import cursor_style
-from cortex_tui.widgets.text import MUTED
+from cortex_tui.widgets.text import MUTED, start_of
 
 Row = TypeVar("Row")
 GAP = 2
@@ -36,6 +36,8 @@ class Column(Generic[Row]):
     grow: int = 0
     """Its share of the room that is left over."""
     right: bool = False
+    cut: Callable[[Content, int], Content] = start_of
+    """What is left of a cell that does not fit into so many columns."""
     sort: Callable[[Row], Any] | None = None
     rank: int = 0
     """Columns of the highest rank go first where there is no room; rank 0 always stays."""
@@ -301,7 +303,7 @@ class Table(ScrollView, Generic[Row], can_focus=True):
     def _line(self, cells: Sequence[Content], mark: str) -> Content:
         line, x = Content(mark), len(mark)
         for place, cell in zip(self._places, cells, strict=True):
-            fitted = cell.truncate(place.width, ellipsis=True)
+            fitted = place.column.cut(cell, place.width)
             room = place.width - fitted.cell_length
             before, after = (room, 0) if place.column.right else (0, room)
             gap = place.x - x + before
@@ -319,6 +321,7 @@ class Table(ScrollView, Generic[Row], can_focus=True):
                 cells.append(Content.styled(title, ".table--sorted"))
             else:
                 cells.append(Content.styled(title, MUTED))
+            cells[-1] = start_of(cells[-1], place.width)
         return self._line(cells, " " * MARGIN)
 
     def render_line(self, y: int) -> Strip:

@@ -60,6 +60,23 @@ def said(value: object, style: str = "") -> Content:
     return Content.styled(plain(value), style) if style else Content(plain(value))
 
 
+def start_of(text: Content, width: int) -> Content:
+    """As much of the start of `text` as fits into `width` columns, with an ellipsis behind it."""
+    return text.truncate(width, ellipsis=True)
+
+
+def middle_of(text: Content, width: int, start: int, end: int) -> Content:
+    """As much of `text` as fits into `width` columns: all of it, else without its first `start`
+    characters, else without its last `end` ones too. Those tell nothing new."""
+    if text.cell_length <= width:
+        return text
+    dots = Content("…", list(text[:1].spans))
+    short = dots + text[start:] if start else text
+    if short.cell_length > width and end:
+        short = short[:-end] + dots
+    return start_of(short, width)
+
+
 def number(value: int) -> str:
     """`1,247`."""
     return f"{value:,}"

@@ -181,7 +181,7 @@ async def test_retry_one_then_all_of_its_subscription_then_all(
         await enter(person)
         await person.sees("5 Actions ✗ 6")
         await person.press("t")  # nobody listens yet
-        await person.sees("Attempted anew: 1.")
+        await person.sees("webhook: given up again.")
         await until(lambda: retried(orchestrator, product, jobs[0].id))
         with listening(port) as got:
             await person.press("t")

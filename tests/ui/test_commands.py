@@ -91,6 +91,12 @@ async def test_help_shows_every_command_of_the_place(
         await person.press("escape", "enter")
         await person.sees("Clean session")
         await person.press("enter", "f1")  # from within a field
+        await person.sees("Help")
+        shown = person.screen
+        # Where one is comes first, then what is further around.
+        headings = [Scope.CONFIG, Scope.PRODUCT, Scope.APP]
+        places = [shown.index(f" {each.value} ") for each in headings]
+        assert places == sorted(places)
         for command in of(Scope.PRODUCT, Scope.CONFIG):
             await person.sees(command.help)
         assert not person.line("Switch the subscription on or off")

@@ -65,7 +65,7 @@ async def test_events_show_as_they_arrive_with_what_came_of_each(
         await enter(person)
         await person.sees("No events yet")
         publish(broker, TOPIC, claim(400))
-        await person.sees("▸", "claim", "/v3/app", "✓ 1 matched")
+        await person.sees("▸", "claim", "…/ABC123/", "✓ 1 matched")
         await person.sees("● live")
         publish(broker, TOPIC, claim(100))
         await person.sees("▸", "claim", "○ 1 false")  # the newest is on top, and the cursor too
@@ -76,6 +76,21 @@ async def test_events_show_as_they_arrive_with_what_came_of_each(
         publish(broker, TOPIC, '{"event": "other"}')
         await person.sees("▸", "other", "nobody took it")
         await person.sees("5 shown")
+
+
+async def test_topics_that_do_not_fit_show_what_they_differ_in(
+    embedded: Orchestrator, broker: Broker
+) -> None:
+    every = SubscriptionDraft(name="every", topic="a/rather/long/way/#", event="*")
+    await connected(embedded.inside, draft(broker), every)
+    async with before(embedded.open) as person:
+        await enter(person)
+        for application in ("ABC", "DEF"):
+            publish(broker, f"a/rather/long/way/{application}/business-events", claim(1))
+        await person.sees("claim", "…/ABC/…")
+        await person.sees("claim", "…/DEF/…")
+        await person.pilot.resize_terminal(170, 40)
+        await person.sees("claim", "a/rather/long/way/ABC/business-events")
 
 
 async def test_one_event_says_who_took_it_and_why_others_did_not(

@@ -71,6 +71,20 @@ async def test_configure_connect_and_see_the_counts(
         await person.sees("▸ ● connected", "Tyres", " 1 ")
 
 
+async def test_a_long_value_shows_its_start_until_its_field_is_entered(
+    embedded: Orchestrator, broker: Broker
+) -> None:
+    await configured(embedded.inside, draft(broker))
+    async with before(embedded.open) as person:
+        await enter(person)
+        await person.fill(f"broker-of-the-{'very-' * 8}long-name.example")
+        await person.sees("Host", "long-name.example")
+        await person.press("tab")
+        await person.sees("Host", "broker-of-the-very-", "…")
+        await person.press("shift+tab")
+        await person.sees("Host", "long-name.example")
+
+
 async def test_problems_are_said_while_typing_and_nothing_wrong_is_saved(
     orchestrator: Orchestrator,
 ) -> None:

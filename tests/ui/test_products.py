@@ -247,14 +247,14 @@ async def test_a_refused_filter_shows_in_the_state_of_its_product(
         await person.sees("⚠ degraded", "since")
 
 
-async def test_the_summary_leaves_words_out_where_it_is_narrow(
+async def test_the_summary_tells_what_matters_least_together_where_it_is_narrow(
     tmp_path: Path,
 ) -> None:
     async def fleet(_: Target) -> Backend:
         return await Fleet.open(tmp_path / "fleet.db")
 
     async with before(fleet) as person:
-        await person.sees("8 products", "✗ 1 latched", "↻ 1  ", "✗ 12 actions failed", "● 1 …")
+        await person.sees("✗ 1 latched  ✗ 12 actions failed  7 others")
     async with before(fleet, size=(200, 40)) as person:
         await person.sees("8 products", *(f"1 {state.value}" for state in ConnectionState))
         assert person.line("✗ 12 actions failed")

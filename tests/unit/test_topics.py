@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from paho.mqtt.client import topic_matches_sub
 
 from cortex_tui.models import TopicsConfig
-from cortex_tui.topics import FilterTrie, broker_filters, effective_topic, matched_by
+from cortex_tui.topics import FilterTrie, broker_filters, effective_topic, matched_by, shared_ends
 
 PLAIN = TopicsConfig(use_shared=False)
 levels = st.sampled_from(["a", "b", "", "$SYS"])
@@ -104,3 +104,28 @@ def test_looking_up_does_not_cost_by_the_number_of_filters() -> None:
 )
 def test_a_topic_that_a_filter_takes(topic_filter: str, topic: str) -> None:
     assert matched_by(topic_filter) == topic
+
+
+@pytest.mark.parametrize(
+    ("topics", "start", "end"),
+    [
+        (["/v3/apps/A1/events", "/v3/apps/B2/events"], "/v3/apps", "events"),
+        (["a/b", "a/b/c"], "a", ""),
+        (["a", "b"], "", ""),
+        (["a/x/x", "a/x"], "a", ""),
+        (["/v3/apps/A1/events"], "/v3/apps", ""),
+        (["a"], "", ""),
+        ([], "", ""),
+    ],
+)
+def test_what_topics_share(topics: list[str], start: str, end: str) -> None:
+    assert shared_ends(topics) == (len(start), len(end))
+
+
+@given(st.lists(topic_names, unique=True, min_size=2, max_size=5))
+def test_topics_still_differ_without_what_they_share(topics: list[str]) -> None:
+    start, end = shared_ends(topics)
+    rests = [topic[start : len(topic) - end] for topic in topics]
+    assert len(set(rests)) == len(topics)
+    assert len({topic[:start] for topic in topics}) == 1
+    assert len({topic[len(topic) - end :] for topic in topics}) == 1
