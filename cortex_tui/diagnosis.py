@@ -51,6 +51,8 @@ class StageResult(Model):
     seen: str = ""
     cause: str | None = None
     advice: str | None = None
+    field: str | None = None
+    """The field of the configuration to look at first, where the cause may be in one."""
 
 
 class Certificate(Model):

@@ -348,6 +348,8 @@ class RefusedFilter(Model):
 
     filter: str
     reason: str
+    field: str | None = None
+    """The field of the topics to look at where the filter comes from them, if one is."""
 
 
 class ConnectionStatus(Model):

@@ -27,6 +27,13 @@ def effective_topic(
     return f"{topics.prefix.rstrip('/')}/{pattern.lstrip('/')}"
 
 
+def unshared(topic_filter: str) -> str:
+    """A filter without the `$share/{group}/` that it may begin with."""
+    if not topic_filter.startswith("$share/"):
+        return topic_filter
+    return topic_filter.removeprefix("$share/").partition("/")[2]
+
+
 def shared_ends(topics: Iterable[str]) -> tuple[int, int]:
     """How many characters all of `topics` begin with, and end with: whole levels, without the
     slash beside what they differ in. Where there is one topic, all but its last two levels."""
@@ -114,7 +121,5 @@ class _Node(Generic[T]):
 
 def matched_by(topic_filter: str) -> str:
     """A topic that a filter takes, shared or not."""
-    if topic_filter.startswith("$share/"):
-        topic_filter = topic_filter.split("/", 2)[2]
-    levels = topic_filter.split("/")
+    levels = unshared(topic_filter).split("/")
     return "/".join("cortex-test" if level in ("+", "#") else level for level in levels)

@@ -75,6 +75,9 @@ class Step:
     sees: tuple[str, ...]
 
 
+_OPEN = ("enter", "enter")
+"""Ends the filter, and opens the row."""
+
 STEPS = (
     Step("products", ("t", "home"), ("Travel insurance", "latched")),
     Step("broker", ("escape", "t", "home", "enter"), ("Keep alive",)),
@@ -82,15 +85,19 @@ STEPS = (
     Step("subscriptions", ("3",), ("audit_trail",)),
     Step("subscription", ("down", "enter"), ("Application id",)),
     Step("events", ("escape", "4"), ("claim_opened",)),
-    Step("event", ("enter",), ("event_id",)),
-    Step("dry-run", ("escape", "space", "slash", *"claim", "enter", "f4", "enter"), ("claim.",)),
+    Step("event", ("slash", *"claim", "space", *"matched", *_OPEN), ("✓ claim_opened", "event_id")),
+    Step("dry-run", ("escape", "f4", "enter"), ("would run",)),
     Step("actions", ("escape", "escape", "escape", "5"), ("409 Conflict",)),
     Step("action", ("enter",), ("409 Conflict",)),
     Step("test", ("escape", "1", "f4"), ("Connected",)),
     Step("help", ("escape", "question_mark"), ("Help",)),
     Step("switched-off", ("escape", "3", "space"), ("takes it back",)),
     Step("refused", ("escape", "t", "home", "enter", "f4"), ("failed with code",)),
-    Step("light", ("escape", "escape", "f9", *"cortex", "minus", *"light", "enter"), ("NAME",)),
+    Step(
+        "light",
+        ("escape", "escape", "escape", "f9", *"cortex", "minus", *"light", "enter"),
+        ("NAME",),
+    ),
 )
 
 

@@ -63,6 +63,12 @@ class Unfinished(TimeoutError):
 _REASON_FIELDS = {133: "client_id", 134: "password", 135: "password", 142: "client_id"}
 """The field to look at, by reason code (MQTT 5 §2.4)."""
 
+_FILTER_FIELDS = {
+    128: "pattern", 135: "pattern", 143: "pattern", 155: "qos", 158: "use_shared", 162: "pattern",
+}  # fmt: skip
+"""The same for a filter that was refused. What a subscription has for a topic of its own is in no
+field of the configuration, though: whoever knows the subscriptions has to look."""
+
 
 def explain(
     problem: BaseException | int,
@@ -142,11 +148,17 @@ def _explain_reason(reason: int, broker: BrokerAccess) -> Cause:
 
 def _explain_refused_filter(reason: int) -> Cause:
     name, advice, _ = reason_words(reason)
+    field = refused_field(reason)
     if reason == 128:
         advice = "Most often an access rule: let this user read the topic; MQTT 3.1.1 says no more"
     elif reason == 135:
         advice = "Let this user read the topic in the broker's access rules"
-    return Cause(Stage.SUBSCRIBE, name, advice)
+    return Cause(Stage.SUBSCRIBE, name, advice, field=field)
+
+
+def refused_field(reason: int) -> str | None:
+    """The field of the topics to look at, by the reason for which a filter was refused."""
+    return _FILTER_FIELDS.get(reason)
 
 
 def _explain_name(problem: socket.gaierror | UnicodeError, broker: BrokerAccess) -> Cause:

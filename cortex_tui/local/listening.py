@@ -9,10 +9,14 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from cortex_tui import syntax
+from cortex_tui.local.causes import refused_field
+from cortex_tui.local.reasons import reason_name
 from cortex_tui.models import RefusedFilter
 
 FILTERS_A_PACKET = 8
 """The least that a known broker takes in one SUBSCRIBE."""
+
+TOO_LONG = "Longer than MQTT allows"
 
 _IF_NEW = SubscribeOptions.RETAIN_SEND_IF_NEW_SUB
 """Retained messages come once, not after every reconnect (MQTT 5 §3.8.3.1)."""
@@ -65,7 +69,7 @@ class Listening:
         self.granted &= wanted
         self.refused = (
             *(each for each in self.refused if each.filter in wanted),
-            *(RefusedFilter(filter=each, reason="Longer than MQTT allows") for each in too_long),
+            *(RefusedFilter(filter=each, reason=TOO_LONG, field="pattern") for each in too_long),
         )
 
     def answered(self, mid: int, reasons: Sequence[ReasonCode], wanted: Collection[str]) -> None:
@@ -75,7 +79,8 @@ class Listening:
             if each not in wanted:
                 continue
             if reason.is_failure:
-                self.refused += (RefusedFilter(filter=each, reason=str(reason)),)
+                name, field = reason_name(reason.value), refused_field(reason.value)
+                self.refused += (RefusedFilter(filter=each, reason=name, field=field),)
                 self._at_broker.discard(each)
             else:
                 granted.add(each)

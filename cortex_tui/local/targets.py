@@ -1,6 +1,6 @@
 """What it is to be somewhere to send jobs: one attempt, one answer, within a time limit.
 
-Reasons name what happened, and host and port where there was no answer; never a secret: no URL, no
+Reasons name what happened, and where: host and port, or the topic; never a secret: no URL, no
 header, no text of the other side that might repeat one. Where jobs go over HTTP and SMTP is in
 rooms of their own, whose libraries are imported with the first job.
 """
@@ -17,8 +17,11 @@ import orjson
 
 from cortex_tui import syntax
 from cortex_tui.delivery_settings import PublishSettings
+from cortex_tui.diagnosis import printable
 from cortex_tui.local.jobs import Claim
 
+MAX_TOPIC = 120
+"""Characters of a topic that a reason names."""
 GOOD_BYE_TIMEOUT = 1.0
 """Seconds for the end of a conversation in which everything is said."""
 
@@ -133,8 +136,13 @@ class PublishTarget:
         payload = content.get("payload", claim.event)
         if not isinstance(payload, bytes):
             payload = payload.encode() if isinstance(payload, str) else orjson.dumps(payload)
-        async with limited(self._timeout, "the broker of the product"):
-            await self._publish(claim.product_id, topic, payload, content["qos"], content["retain"])
+        where = f"on {printable(topic, MAX_TOPIC)}"
+        qos, retain = content["qos"], content["retain"]
+        async with limited(self._timeout, where):
+            try:
+                await self._publish(claim.product_id, topic, payload, qos, retain)
+            except TargetFailed as error:
+                raise TargetFailed(f"{error} ({where})", error.retry_after) from None
         return None
 
     async def aclose(self) -> None:

@@ -73,11 +73,11 @@ class HttpTarget:
             async with limited(settings.timeout, self._where):
                 answer = await self._client.send(request, stream=True)
         except httpx.RemoteProtocolError:
-            raise TargetFailed("its answer broke off, or is no HTTP") from None
+            raise TargetFailed(f"its answer broke off, or is no HTTP ({self._where})") from None
         except (httpx.HTTPError, OSError) as error:
             raise TargetFailed(broken_off(error, self._where)) from None
         await _read_away(answer)
-        _judge(answer)
+        _judge(answer, self._where)
         return None
 
     async def aclose(self) -> None:
@@ -128,11 +128,11 @@ def _body(claim: Claim) -> bytes:
     )
 
 
-def _judge(answer: httpx.Response) -> None:
+def _judge(answer: httpx.Response, where: str) -> None:
     code = answer.status_code
     if 200 <= code < 300:
         return
-    reason = f"answered {code} {_phrase(code)}".rstrip()
+    reason = f"{f'answered {code} {_phrase(code)}'.rstrip()} ({where})"
     if 400 <= code < 500 and code not in (401, 403, 408, 421, 425, 429):
         raise JobRefused(reason)
     raise TargetFailed(reason, _seconds(answer.headers.get("retry-after", "")))

@@ -304,4 +304,7 @@ def _tries(job: Job) -> Content:
 
 
 def _failure(job: Job) -> Content:
-    return said(job.failures[-1].reason, BAD) if job.failures else Content()
+    """What tells most first: that it is an answer shows in its number."""
+    return (
+        said(job.failures[-1].reason.removeprefix("answered "), BAD) if job.failures else Content()
+    )

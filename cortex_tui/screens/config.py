@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.message import Message
 
 from cortex_tui.backend import Capability, FieldProblem, Invalid, Stale
-from cortex_tui.diagnosis import left
+from cortex_tui.diagnosis import Diagnosis, Outcome, left
 from cortex_tui.differences import differences
 from cortex_tui.models import (
     MAX_TEST_FILTERS,
@@ -19,8 +19,10 @@ from cortex_tui.models import (
     ConfigDocument,
     ConfigDraft,
     ConnectionTest,
+    ConnectionTestResult,
     MqttConfig,
     ProductState,
+    RefusedFilter,
     Subscription,
     TopicsConfig,
 )
@@ -28,7 +30,7 @@ from cortex_tui.screens.base import Pane
 from cortex_tui.screens.dialogs import Option, Question
 from cortex_tui.screens.history import HistoryDialog, changes
 from cortex_tui.screens.test import BESIDE, TestDialog
-from cortex_tui.topics import broker_filters, effective_topic
+from cortex_tui.topics import broker_filters, effective_topic, unshared
 from cortex_tui.widgets.certificate import SOON, certificate_lines
 from cortex_tui.widgets.form import Field, Form
 from cortex_tui.widgets.lines import Lines
@@ -113,6 +115,20 @@ class ConfigPane(Pane):
             self.broker.blame(None, None)
         else:
             self.broker.blame(status.error_field, status.connection_error)
+        self.topics.blame(*self._refused(status.refused_filters if status else ()))
+
+    def _refused(self, filters: Sequence[RefusedFilter]) -> tuple[str | None, str | None]:
+        """The field of the topics that the first of the refused `filters` is about, and why."""
+        for each in filters:
+            if each.field and self._is_of(each.field, each.filter):
+                return each.field, each.reason
+        return None, None
+
+    def _is_of(self, field: str, topic_filter: str) -> bool:
+        """Whether a filter was refused for a field of the topics: not for its own topic, where a
+        subscription gives one in full."""
+        derived = {each.topic for each in self._subscriptions if each.derived}
+        return field != "pattern" or unshared(topic_filter) in derived or not self._subscriptions
 
     # -- what is stored, what is typed --------------------------------------------------------
 
@@ -297,11 +313,30 @@ class ConfigPane(Pane):
             return
         why = BESIDE
         while (test := self._test()) is not None:
-            trusted = await self.app.push_screen_wait(TestDialog(self._product_id, test, why))
+            dialog = TestDialog(self._product_id, test, why)
+            trusted = await self.app.push_screen_wait(dialog)
             if trusted is None:
+                self._find_fault(dialog.result)
                 return
             self.broker.fill({"ca_cert": trusted.pem})
             why = "Once more, with the certificate you trust. It is in the form and not saved."
+
+    def _find_fault(self, result: ConnectionTestResult | None) -> None:
+        """Go to the field that the failure of a test is about."""
+        if not isinstance(result, Diagnosis):
+            return
+        self.broker.find(None, None)
+        self.topics.find(None, None)
+        told = next((each for each in result.stages if each.outcome is Outcome.FAILED), None)
+        if told is None or told.field is None:
+            return
+        refused = next((each for each in result.filters if each.granted_qos is None), None)
+        if told.field in BrokerConfig.model_fields:
+            self.page.action_command("product.broker")
+            self.broker.find(told.field, told.cause)
+        elif refused is None or self._is_of(told.field, refused.filter):
+            self.page.action_command("product.topics")
+            self.topics.find(told.field, refused.reason if refused else told.cause)
 
     def _test(self) -> ConnectionTest | None:
         """The values as they stand, with the filters the product would subscribe to."""

@@ -150,6 +150,11 @@ class TestDialog(Dialog[Certificate | None]):
         return None
 
     @property
+    def result(self) -> ConnectionTestResult | None:
+        """How the test went; none while it runs."""
+        return self._result
+
+    @property
     def _untrusted(self) -> Certificate | None:
         return self._result.untrusted if isinstance(self._result, Diagnosis) else None
 

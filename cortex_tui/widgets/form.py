@@ -65,6 +65,8 @@ class _Row(Vertical):
         self._problem: str | None = None
         self._note, self._keep = Content(), False
         self._blame: str | None = None
+        self._fault: tuple[str, Any] | None = None
+        """What was found wrong, with the value that was in the field then."""
 
     def compose(self) -> ComposeResult:
         with Horizontal():
@@ -92,6 +94,7 @@ class _Row(Vertical):
 
     def load(self, value: Any) -> None:
         """Put a stored value into the control."""
+        self._fault = None
         self.fill(value)
         self.loaded = self.value
         self.mark()
@@ -125,15 +128,26 @@ class _Row(Vertical):
             self._blame = why
             self._show_note()
 
+    def find(self, fault: str | None) -> None:
+        """Say why the value as it stands, stored or not, does not do, until it is edited."""
+        self._fault = (fault, self.value) if fault else None
+        self._show_note()
+
+    @property
+    def _wrong(self) -> str | None:
+        """What is known to be wrong with the value as it stands."""
+        if self._fault and self._fault[1] == self.value:
+            return self._fault[0]
+        return None if self.changed else self._blame
+
     def _show_note(self) -> None:
-        text, keep = self._note, self._keep
-        blamed = bool(self._blame) and not self.changed
-        if self._blame and blamed:
-            text, keep = said(f"✗ {worded(self._blame)}", BAD), True
+        text, keep, wrong = self._note, self._keep, self._wrong
+        if wrong:
+            text, keep = said(f"✗ {worded(wrong)}", BAD), True
         self.query_one(".beside", Lines).show([text or Content.styled(self.field.help, MUTED)])
         self.query_one(".below", Lines).show([text])
         self.set_class(keep, "-noted")
-        self.set_class(blamed, "-blamed")
+        self.set_class(wrong is not None, "-blamed")
 
     def detail(self, lines: Sequence[Content]) -> None:
         """Show more about the value while the field has the focus."""
@@ -259,18 +273,24 @@ class Form(Vertical, Generic[M]):
         for row in self._rows.values():
             row.blame(why if row.field.name == name else None)
 
+    def find(self, name: str | None, fault: str | None) -> None:
+        """Say beside a field why its value as it stands, stored or not, does not do, and go there;
+        with no name, what was found is no longer so."""
+        for row in self._rows.values():
+            row.find(fault if row.field.name == name else None)
+        if name in self._rows:
+            _replace(self._rows[name])
+
     def enter(self) -> None:
         """Go to the first field with a wrong value, else to the one that is blamed, whose value is
         selected so that typing replaces it; else to the first."""
         rows = list(self._rows.values())
-        for kind in ("-wrong", "-blamed"):
-            for row in rows:
-                if row.has_class(kind):
-                    row.control.focus()
-                    if kind == "-blamed" and isinstance(row.control, Input):
-                        row.control.action_select_all()
-                    return
-        rows[0].control.focus()
+        wrong = next((row for row in rows if row.has_class("-wrong")), None)
+        blamed = next((row for row in rows if row.has_class("-blamed")), None)
+        if wrong is None and blamed is not None:
+            _replace(blamed)
+        else:
+            (wrong or rows[0]).control.focus()
 
     def complain(self, problems: Iterable[FieldProblem] | None = None) -> None:
         """Say everything that is wrong, or these problems, and go to the first of them."""
@@ -345,6 +365,13 @@ class Form(Vertical, Generic[M]):
         below = self.query_children(".problem").first(Static)
         below.update(Content.styled(f"✗ {plain(told[''])}", BAD) if "" in told else Content())
         below.display = "" in told
+
+
+def _replace(row: _Row) -> None:
+    """Go to a field so that typing replaces what is in it."""
+    row.control.focus()
+    if isinstance(row.control, Input):
+        row.control.action_select_all()
 
 
 def in_words(problem: FieldProblem, item: str = "") -> str:

@@ -350,6 +350,7 @@ async def test_a_request_that_is_refused_for_good_is_dead_at_once(
     job = await scene.job(JobState.DEAD)
     assert job.attempts == 1
     assert job.failures[0].reason.startswith(f"answered {status} ")
+    assert job.failures[0].reason.endswith(f" ({target.url.removeprefix('http://')})")
     assert "hunter2" not in job.model_dump_json()
     assert len(target.requests) == 1
 
@@ -914,7 +915,8 @@ async def test_a_dead_letter_keeps_everything_and_can_be_tried_again(
     assert json.loads(first.event or "") == {**EVENT, "event_id": 0}
     assert first.action.model_dump() == WEBHOOK
     assert first.content == {"params": {"amount": 120.5}}
-    assert [each.reason for each in first.failures] == ["answered 400 Bad Request"]
+    where = target.url.removeprefix("http://")
+    assert [each.reason for each in first.failures] == [f"answered 400 Bad Request ({where})"]
     assert first.finished_at == first.failures[0].at
     retry, discard = scene.backend.retry_jobs, scene.backend.discard_jobs
 
@@ -1010,7 +1012,8 @@ async def test_what_waits_for_a_target_that_is_configured_no_more_is_recorded(
     again = await begin()
 
     job = await again.job(JobState.RECORDED)
-    assert [each.reason for each in job.failures] == ["answered 503 Service Unavailable"]
+    where = target.url.removeprefix("http://")
+    assert [each.reason for each in job.failures] == [f"answered 503 Service Unavailable ({where})"]
 
 
 LOOKS_UP_FOR_EVER = """

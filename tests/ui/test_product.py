@@ -9,10 +9,18 @@ from pydantic import SecretStr
 from textual.events import Key
 
 from cortex_tui.demo.broker import Broker
-from cortex_tui.models import ConfigDraft, Product, ProductDraft, SubscriptionDraft, TopicsConfig
+from cortex_tui.models import (
+    BrokerConfig,
+    ConfigDraft,
+    Product,
+    ProductDraft,
+    SubscriptionDraft,
+    TopicsConfig,
+)
 from cortex_tui.states import ConnectionState
 from tests.brokers import ANONYMOUS, StartMosquitto, publish, tls, users
 from tests.certificates import Authority
+from tests.counterparts import Behaviour, StartCounterpart, connack, scripted
 from tests.orchestrators import TOPIC, configured, connected, draft, reaches
 from tests.ui.conftest import Orchestrator
 from tests.ui.driving import WIDE, Person, before
@@ -218,8 +226,80 @@ async def test_values_are_tested_unsaved_beside_the_running_connection(
         await person.press("escape")
         await person.sees("● connected")
         await person.sees("1 Broker •")
+        await person.sees("Password", "✗ Not authorized")  # and there one is, to type another
+        await person.type("right")
+        await person.sees_no("✗ Not authorized")
+        await person.press("f4")
+        await person.sees("✓ Connected in", "ms")
+        await person.press("escape")
         status = await orchestrator.inside.status(product.id)
         assert status.last_connected_at == since
+
+
+REFUSES_SHARING = scripted(connack(0), b"\x90\x04\x00\x01\x00\x9e")
+REFUSES_THE_TOPIC = scripted(connack(0), b"\x90\x04\x00\x01\x00\x87")
+
+
+def at(port: int, topics: TopicsConfig) -> ConfigDraft:
+    """A configuration for what listens there."""
+    return ConfigDraft(broker=BrokerConfig(host="127.0.0.1", port=port), topics=topics)
+
+
+@pytest.mark.parametrize(
+    ("refuses", "field", "why"),
+    [
+        (REFUSES_SHARING, "Shared", "✗ Shared subscriptions not"),
+        (REFUSES_THE_TOPIC, "Pattern", "✗ Not authorized"),
+    ],
+)
+async def test_a_filter_that_is_refused_is_said_beside_what_it_comes_from(
+    orchestrator: Orchestrator,
+    counterpart: StartCounterpart,
+    refuses: Behaviour,
+    field: str,
+    why: str,
+) -> None:
+    config = at(counterpart(refuses), TopicsConfig(use_shared=True))
+    derived = SubscriptionDraft(name="one", application_id="ABC123")
+    await configured(orchestrator.inside, config, derived)
+    async with before(orchestrator.open, size=WIDE) as person:
+        await person.sees("⚠ degraded", "Tyres")
+        await enter(person)
+        await person.press("escape", "2")
+        await person.sees(field, why)
+
+
+async def test_a_topic_that_a_subscription_gives_in_full_is_not_the_patterns_fault(
+    embedded: Orchestrator, counterpart: StartCounterpart
+) -> None:
+    config = at(counterpart(REFUSES_THE_TOPIC), TopicsConfig(use_shared=False))
+    given = SubscriptionDraft(name="one", topic="other/#")
+    await configured(embedded.inside, config, given)
+    async with before(embedded.open, size=WIDE) as person:
+        await person.sees("⚠ degraded", "Tyres")
+        await enter(person)
+        await person.press("escape", "2")
+        await person.sees("Pattern")
+        await person.sees("✗ Not authorized: ")  # as the status has it
+        assert person.line("Pattern", "may name {application_id}")  # nothing is said there
+
+
+async def test_a_test_that_fails_for_a_topic_leads_to_the_topics(
+    embedded: Orchestrator, counterpart: StartCounterpart, broker: Broker
+) -> None:
+    await configured(embedded.inside, draft(broker, topics=TopicsConfig(use_shared=True)))
+    async with before(embedded.open) as person:
+        await enter(person)
+        await to(person, "Port")
+        await person.fill(str(counterpart(REFUSES_SHARING)))
+        await person.press("f4")
+        await person.sees("Connected, but failed at SUBSCRIBE")
+        await person.press("escape")
+        await person.sees("Shared", "(•) on")
+        await person.sees("Shared", "✗ Shared subscriptions no")
+        await person.press("space")  # it is the field that one is in
+        await person.sees("Shared", "(•) off")
+        await person.sees_no("✗ Shared")
 
 
 async def test_a_test_that_is_closed_is_given_up(embedded: Orchestrator, broker: Broker) -> None:

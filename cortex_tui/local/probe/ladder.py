@@ -49,6 +49,7 @@ class Ladder:
                 seen=", ".join(seen),
                 cause=cause.message if cause else None,
                 advice=cause.advice if cause else None,
+                field=cause.field if cause else None,
             )
 
         try:
@@ -73,8 +74,8 @@ class Ladder:
         """What looked well at the time turns out to be where it broke: in TLS 1.3 a broker
         refuses a client's certificate after the handshake."""
         earlier = self._results[cause.stage]
-        failure = {"outcome": Outcome.FAILED, "cause": cause.message, "advice": cause.advice}
-        self._put(earlier.model_copy(update=failure))
+        failure = {"cause": cause.message, "advice": cause.advice, "field": cause.field}
+        self._put(earlier.model_copy(update={"outcome": Outcome.FAILED, **failure}))
 
     def _put(self, result: StageResult) -> None:
         self._results[result.stage] = result

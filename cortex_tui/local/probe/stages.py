@@ -315,6 +315,7 @@ _SILENT_SHARING = Cause(
     Stage.ROUND_TRIP,
     "The broker grants shared subscriptions and delivers nothing to them",
     "Turn use_shared off, or use a broker that implements sharing",
+    field="use_shared",
 )
 
 
