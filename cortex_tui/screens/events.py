@@ -251,8 +251,8 @@ class EventsPane(TablePane):
     def _columns(self) -> list[Column[Event]]:
         return [
             Column("time", "TIME", self._time, 8, sort=lambda event: event.id),
-            Column("name", "EVENT", _name, 22, grow=2),
-            Column("topic", "TOPIC", _topic, 14, grow=3, rank=1, cut=self._cut_topic),
+            Column("name", "EVENT", _name, 22, grow=4),
+            Column("topic", "TOPIC", _topic, 14, grow=2, rank=1, cut=self._cut_topic),
             Column("size", "SIZE", _size, 6, right=True, rank=2),
             Column("outcome", "OUTCOME", _outcome, 22, grow=1),
         ]

@@ -130,8 +130,11 @@ def strip(
 ) -> list[Content]:
     """Three lines for a narrow screen; what is wrong goes before what is counted."""
     status = state.status
-    lines = [Content.assemble(state_mark(state), "  ", since(state, now))]
-    if status:
+    lines = [
+        Content.assemble(state_mark(state), "  ", since(state, now)),
+        *folded(trouble(state), width),
+    ]
+    if status and len(lines) < STRIP_LINES:
         counts = Content.assemble(
             (number(status.messages_received), STRONG),
             (" messages  ", MUTED),
@@ -141,8 +144,7 @@ def strip(
             ("  last ", MUTED),
             age(status.last_message_at, now),
         )
-        lines += [counts, Content(", ").join(_broker(state, status))]
-    lines[1:1] = folded(trouble(state), width)
+        lines = [*lines, counts, Content(", ").join(_broker(state, status))][:STRIP_LINES]
     return at_most(STRIP_LINES, lines)
 
 
