@@ -89,7 +89,7 @@ async def test_topics_that_do_not_fit_show_what_they_differ_in(
             publish(broker, f"a/rather/long/way/{application}/business-events", claim(1))
         await person.sees("claim", "…/ABC/…")
         await person.sees("claim", "…/DEF/…")
-        await person.pilot.resize_terminal(170, 40)
+        await person.pilot.resize_terminal(220, 40)
         await person.sees("claim", "a/rather/long/way/ABC/business-events")
 
 
