@@ -199,7 +199,9 @@ class CortexApp(App[None]):
         await watched.look_at_stored()
         if watched.stored:
             self._beat(None)
-            await self.screen.wait_for_refresh()  # what follows keeps the processor busy
+            with suppress(TimeoutError):  # as where another screen comes before this
+                async with asyncio.timeout(STORED_WAIT):
+                    await self.screen.wait_for_refresh()  # what follows keeps the processor busy
         if await watched.open():
             await asyncio.to_thread(import_module, "cortex_tui.screens.product")  # needed soon
             await watched.follow()
@@ -386,11 +388,14 @@ class CortexApp(App[None]):
         from cortex_tui.models import ProductChange
 
         async def switch(enabled: bool) -> bool:
-            if backend := self.watched.backend:
-                await backend.update_product(product.id, ProductChange(enabled=enabled))
+            backend = self.watched.backend
+            if backend is None:
+                return False
+            await backend.update_product(product.id, ProductChange(enabled=enabled))
             return True
 
-        await switch(enabled)
+        if not await switch(enabled):
+            return
         done, undone = ("enabled", "disabled") if enabled else ("disabled", "enabled")
         self.can_undo(
             f"{product.name} {done}",

@@ -49,12 +49,14 @@ class Watched:
         self._now = now
         self._on_change = on_change
         self._rates: dict[int, Rate] = {}
-        self._when_seen: list[Callable[[], object]] = []
+        self._looking: asyncio.Future[Mapping[int, StoredProduct]] | None = None
+        self._when_seen: Callable[[], object] | None = None
 
     async def look_at_stored(self) -> None:
-        """Read what is stored, unless that was done."""
-        if not self.stored:
-            self.stored = await self._read_stored()
+        """Read what is stored, once."""
+        if self._looking is None:
+            self._looking = asyncio.ensure_future(self._read_stored())
+        self.stored = await asyncio.shield(self._looking)
 
     async def open(self) -> bool:
         """Open it; whether that went well."""
@@ -86,8 +88,9 @@ class Watched:
         return self.stored.values() or self.states.values()
 
     def when_seen(self, do: Callable[[], object]) -> None:
-        """Call `do` once there is more to work on than what is stored; never if that fails."""
-        self._when_seen.append(do)
+        """Call `do` once there is more to work on than what is stored, never if that fails. The
+        last that is given is the one that counts."""
+        self._when_seen = do
 
     def rate(self, product_id: int) -> float:
         """Events per second of a product, by what was seen."""
@@ -115,6 +118,5 @@ class Watched:
             return
         self.seen, self.stored = True, {}
         self._on_change(None)
-        waiting, self._when_seen = self._when_seen, []
-        for do in waiting:
-            do()
+        if self._when_seen is not None:
+            self._when_seen()

@@ -4,6 +4,7 @@ The asyncio loop asks, the store and the network thread do. Whatever blocks runs
 """
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
@@ -44,6 +45,7 @@ from cortex_tui.models import (
 from cortex_tui.person import who
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 PUBLISH_TIMEOUT = 10.0
 """Seconds a broker is given to acknowledge what a person publishes."""
@@ -112,7 +114,14 @@ class LocalBackend:
         and `BackendError` where the file cannot be used.
         """
         delivery = delivery or DeliverySettings()
-        return await asyncio.to_thread(cls, path, key, durability, delivery)
+        building = asyncio.get_running_loop().run_in_executor(
+            None, cls, path, key, durability, delivery
+        )
+        try:
+            return await asyncio.shield(building)
+        except asyncio.CancelledError:
+            building.add_done_callback(_close_unwanted)
+            raise
 
     @property
     def instance_id(self) -> str:
@@ -130,7 +139,8 @@ class LocalBackend:
         if self._closed:
             return
         self._closed = True
-        await asyncio.to_thread(self._close)
+        async with self._changing:  # a change that has begun goes to its end before
+            await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
         self._connections.stop()
@@ -376,12 +386,32 @@ class LocalBackend:
         it goes to its end, also where nobody waits for it any more."""
         await self._changing.acquire()
         # Nothing is awaited between these lines: whoever has the lock is sure to give it back.
+        if self._closed:
+            self._changing.release()
+            raise BackendError("The orchestrator is closed", "Open it again.")
         running = asyncio.get_running_loop().run_in_executor(None, change)
         running.add_done_callback(partial(self._changed, product_id))
-        return await asyncio.shield(running)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            running.add_done_callback(_log_failure)
+            raise
 
     def _changed(self, product_id: int, ended: asyncio.Future[T]) -> None:
         self._changing.release()
         self._changes.mark(product_id)
         if not ended.cancelled():
             ended.exception()  # seen, also where nobody waits for it
+
+
+def _close_unwanted(building: asyncio.Future[LocalBackend]) -> None:
+    """Whoever asked for this orchestrator has gone while it was being opened."""
+    if not building.cancelled() and building.exception() is None:
+        building.get_loop().run_in_executor(None, building.result()._close)
+
+
+def _log_failure(change: asyncio.Future[T]) -> None:
+    """Nobody waits for this change any more."""
+    error = None if change.cancelled() else change.exception()
+    if error is not None and not isinstance(error, BackendError):
+        log.error("a change failed after its caller had gone", exc_info=error)

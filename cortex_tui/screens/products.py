@@ -213,8 +213,17 @@ class ProductsScreen(Page):
         """As everywhere; what needs an orchestrator waits until one is open."""
         command, watched = COMMANDS[command_id], self.cortex.watched
         if watched.stored and command.scope is Scope.PRODUCTS and command.name not in OF_TABLE:
-            watched.when_seen(partial(self.call_next, super().action_command, command_id))
+            row = self._table.selected
+            meant = row.product.id if row else None
+            watched.when_seen(partial(self.call_next, self._carry_out, command_id, meant))
         else:
+            super().action_command(command_id)
+
+    def _carry_out(self, command_id: str, product_id: int | None) -> None:
+        """A command that waited, on the product that the cursor was on at the time."""
+        if self.app.screen is self and (product_id is None or product_id in self._table.rows):
+            if product_id is not None:
+                self._table.select(product_id)
             super().action_command(command_id)
 
     def refusal(self, command: str) -> str | None:

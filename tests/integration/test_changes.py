@@ -1,11 +1,14 @@
 """Changes to an embedded orchestrator go one after another, and to their end once begun."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
+from cortex_tui.backend import BackendError
 from cortex_tui.local.backend import LocalBackend
 from cortex_tui.models import Product, ProductChange, ProductDraft
 from tests.waiting import until
@@ -86,3 +89,26 @@ async def test_a_change_that_fails_after_its_caller_has_gone_makes_way(
     await abandoned(local, gate, product.id, "Wheels")
     gate.opened.set()
     assert (await local.update_product(product.id, ProductChange(name="Rims"))).name == "Rims"
+
+
+async def test_closing_lets_a_change_that_has_begun_go_to_its_end(
+    local: LocalBackend, gate: Gate
+) -> None:
+    product = await local.create_product(ProductDraft(name="Tyres"))
+    await abandoned(local, gate, product.id, "first")
+    late = asyncio.create_task(local.update_product(product.id, ProductChange(name="late")))
+    closing = asyncio.create_task(local.aclose())
+    gate.opened.set()
+    await closing
+    with contextlib.suppress(BackendError):
+        await late
+    assert gate.passed[:2] == ["first begins", "first ends"]
+    path = Path(local.label)
+    again = await LocalBackend.open(path)
+    try:
+        [stored] = await again.products()
+        assert stored.name in ("first", "late")
+        with pytest.raises(BackendError, match="closed"):
+            await local.update_product(product.id, ProductChange(name="too late"))
+    finally:
+        await again.aclose()

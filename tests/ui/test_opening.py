@@ -1,17 +1,24 @@
 """The first moments: rows of what is stored, and keys that do not wait for the person to know."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from cortex_tui.backend import Backend, BackendError
 from cortex_tui.local.backend import LocalBackend
+from cortex_tui.local.lock import DatabaseBusy
+from cortex_tui.local.store import Store
 from cortex_tui.local.stored import stored_products
 from cortex_tui.models import ProductDraft
 from cortex_tui.settings import Target
 from cortex_tui.states import StoredProduct
 from tests.ui.driving import Person, before
+from tests.waiting import until
 
 
 class Opening:
@@ -65,6 +72,72 @@ async def test_a_key_is_carried_out_as_soon_as_that_is_possible(tmp_path: Path) 
         await person.sees("2 products")
         held.may_open.set()
         await person.sees("cortex › Tyres")
+
+
+async def test_a_key_means_the_row_it_was_pressed_on(tmp_path: Path) -> None:
+    async with opening(tmp_path, "Tyres", "Brakes") as (person, held):
+        await person.sees("▸", "Brakes")
+        await person.press("space", "down")
+        held.may_open.set()
+        await person.sees("disabled", "Brakes")
+        assert not person.line("disabled", "Tyres")
+
+
+async def test_a_key_that_is_pressed_twice_opens_one_page(tmp_path: Path) -> None:
+    async with opening(tmp_path, "Tyres") as (person, held):
+        await person.sees("Tyres")
+        await person.press("enter", "enter")
+        held.may_open.set()
+        await person.sees("cortex › Tyres")
+        await person.press("escape")
+        await person.sees("1 product")
+
+
+@pytest.mark.parametrize("key", ["question_mark", "colon", "ctrl+p"])
+async def test_it_opens_behind_whatever_is_asked_for_first(tmp_path: Path, key: str) -> None:
+    async with opening(tmp_path, "Tyres") as (person, held):
+        await person.press(key)
+        held.may_open.set()
+        await until(lambda: person.app.watched.seen)
+
+
+async def test_what_waits_is_dropped_where_something_else_is_open_by_then(tmp_path: Path) -> None:
+    async with opening(tmp_path, "Tyres") as (person, held):
+        await person.sees("Tyres")
+        await person.press("enter", "question_mark")
+        held.may_open.set()
+        await until(lambda: person.app.watched.seen)
+        await person.press("escape")
+        await person.sees("1 product")
+
+
+async def test_an_orchestrator_that_was_left_while_it_opened_frees_its_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_go_on = threading.Event(), threading.Event()
+
+    def held(*arguments: Any) -> Store:
+        begun.set()
+        may_go_on.wait(20)
+        return Store(*arguments)
+
+    monkeypatch.setattr("cortex_tui.local.backend.Store", held)
+    leaving = asyncio.create_task(LocalBackend.open(tmp_path / "cortex.db"))
+    await until(begun.is_set)
+    leaving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    may_go_on.set()
+
+    async def opens_again() -> bool:
+        try:
+            backend = await LocalBackend.open(tmp_path / "cortex.db")
+        except DatabaseBusy:
+            return False
+        await backend.aclose()
+        return True
+
+    await until(opens_again)
 
 
 async def test_what_needs_only_the_rows_works_at_once(tmp_path: Path) -> None:
