@@ -45,9 +45,9 @@ async def person_before(url: str, *product_ids: int) -> Any:
 
 async def assert_keys_answer(person: Person) -> None:
     await person.press("question_mark")
-    await person.sees("What can be done here")
+    await person.sees("In a table")
     await person.press("escape")
-    await person.sees_no("What can be done here")
+    await person.sees_no("In a table")
 
 
 # -- it fails, and recovers -------------------------------------------------------------------

@@ -213,7 +213,7 @@ async def test_help_tells_the_keys_and_find_finds_a_product(orchestrator: Orches
     async with before(orchestrator.open, size=WIDE) as person:
         await person.sees_each("Tyres")
         await person.press("question_mark")
-        await person.sees_each("Create a product", "What can be done here")
+        await person.sees_each("Create a product", "In a table")
         await person.press("escape", "ctrl+p")
         await person.type("tyres")
         await person.sees_each("not configured")
@@ -236,7 +236,7 @@ async def test_keys_answer_while_the_server_is_away_and_it_recovers_by_itself(
         await running.aclose()
         await person.sees_each("? unknown", "refuses connections")
         await person.press("question_mark")
-        await person.sees_each("What can be done here")
+        await person.sees_each("In a table")
         await person.press("escape")
         await stack.enter_async_context(serving(create_app(local), port=port))
         await person.sees_each("○ not configured")
