@@ -29,7 +29,7 @@ from cortex_tui.usage import (
 if TYPE_CHECKING:
     from cortex_tui.app import CortexApp, OpenBackend, ReadStored
     from cortex_tui.backend import Backend
-    from cortex_tui.session import Session
+    from cortex_tui.invocation import Invocation
     from cortex_tui.settings import Context, Remembered, Settings, Target
 
 
@@ -137,9 +137,9 @@ def main(
 
     Without a command: the application, in this terminal.
     """
-    from cortex_tui.session import Session
+    from cortex_tui.invocation import Invocation
 
-    ctx.obj = Session(
+    ctx.obj = Invocation(
         db=db,
         url=url,
         context=context_name,
@@ -170,7 +170,7 @@ def main(
     help="Serve the HTTP API there too, to this machine only; 0: any port.",
 )
 @click.pass_obj
-def demo(session: "Session", rate: float, port: int | None) -> None:
+def demo(invocation: "Invocation", rate: float, port: int | None) -> None:
     """Show a demo: three products, a broker and live events.
 
     One product is healthy, the broker of one refuses its password, one is not configured. Nothing
@@ -185,11 +185,11 @@ def demo(session: "Session", rate: float, port: int | None) -> None:
     """
     _need_terminal()
     if port is not None:
-        _refuse_read_only(session.target.context)
-    daemon.run(_demo(session, rate, port))
+        _refuse_read_only(invocation.target.context)
+    daemon.run(_demo(invocation, rate, port))
 
 
-async def _demo(session: "Session", rate: float, port: int | None) -> None:
+async def _demo(invocation: "Invocation", rate: float, port: int | None) -> None:
     from cortex_tui import demo
     from cortex_tui.local.backend import LocalBackend
     from cortex_tui.settings import Context, Remembered, Target
@@ -200,13 +200,13 @@ async def _demo(session: "Session", rate: float, port: int | None) -> None:
             async def already_open(_: "Target") -> "Backend":
                 return running.backend
 
-            context = Context(read_only=session.target.context.read_only)
+            context = Context(read_only=invocation.target.context.read_only)
             target = Target(f"demo on {running.broker_name}", context)
             nothing = Remembered(None)  # and nothing is left behind
             async with _served(running.backend, port) as url:
                 if url is not None:
                     target = dataclasses.replace(target, name=f"{target.name}, {url}")
-                await _show(_app(session, already_open, target, nothing), session)
+                await _show(_app(invocation, already_open, target, nothing), invocation)
     except demo.BrokerFailed as error:
         fail(str(error))
 
@@ -257,7 +257,7 @@ async def _served(backend: "Backend", port: int | None) -> AsyncIterator[str | N
     help="Of the log, on stderr.",
 )
 @click.pass_obj
-def serve(session: "Session", /, db: Path | None, **options: Any) -> None:
+def serve(invocation: "Invocation", /, db: Path | None, **options: Any) -> None:
     """Serve the HTTP API of an orchestrator, without screens.
 
     It runs the products of its database, for every `cortex --url` and every other client. Without
@@ -269,13 +269,13 @@ def serve(session: "Session", /, db: Path | None, **options: Any) -> None:
       cortex serve --db /srv/cortex.db --host 0.0.0.0 \\
           --token-file /etc/cortex/token --tls-cert cert.pem --tls-key key.pem
     """
-    context = session.target.context
+    context = invocation.target.context
     if db is not None:
         context = dataclasses.replace(context, db=db, url=None)
     if context.url is not None:
         fail("a remote orchestrator serves itself", "Choose a database: cortex serve --db PATH.")
     _refuse_read_only(context)
-    daemon.run(_serve(session.settings, context, **options))
+    daemon.run(_serve(invocation.settings, context, **options))
 
 
 async def _serve(
@@ -319,42 +319,43 @@ def _server() -> ModuleType:
     return server
 
 
-async def _run_app(session: "Session") -> None:
+async def _run_app(invocation: "Invocation") -> None:
     from cortex_tui.opening import read_stored
     from cortex_tui.settings import Remembered
 
     remembered = Remembered.default()
     app = _app(
-        session,
-        partial(_open, session),
-        session.target,
+        invocation,
+        partial(_open, invocation),
+        invocation.target,
         remembered,
-        others=session.others,
+        others=invocation.others,
         read_stored=read_stored,
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, app.exit)
-    await _show(app, session)
+    await _show(app, invocation)
 
 
-async def _open(session: "Session", target: "Target") -> "Backend":
+async def _open(invocation: "Invocation", target: "Target") -> "Backend":
     try:
-        return await session.open(target)
+        return await invocation.open(target)
     finally:
-        gc.freeze()
-        gc.enable()
+        if not gc.isenabled():  # the first time; what a later one leaves behind is collected
+            gc.freeze()
+            gc.enable()
 
 
-async def _show(app: "CortexApp", session: "Session") -> None:
-    await app.run_async(mouse=session.mouse)
+async def _show(app: "CortexApp", invocation: "Invocation") -> None:
+    await app.run_async(mouse=invocation.mouse)
     gc.freeze()  # nothing needs collecting any more: the process ends 0.15 s sooner
     if app.return_code:
         _fail_unforeseen()
 
 
 def _app(
-    session: "Session",
+    invocation: "Invocation",
     open_backend: "OpenBackend",
     target: "Target",
     remembered: "Remembered",
@@ -370,11 +371,11 @@ def _app(
         open_backend,
         target,
         others=others,
-        theme=session.theme,
-        keymap=keymap(session.settings.keys),
+        theme=invocation.theme,
+        keymap=keymap(invocation.settings.keys),
         remembered=remembered,
         read_stored=read_stored,
-        test_limit=session.settings.test_seconds,
+        test_limit=invocation.settings.test_seconds,
     )
 
 

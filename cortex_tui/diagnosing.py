@@ -94,7 +94,7 @@ Examples:
 )
 @click.option("--timeout", type=Number(1, 60), metavar="SECONDS", help="For a test.  [default: 10]")
 @click.pass_obj
-def test(session: Any, /, target: str | None, as_json: bool, **options: Any) -> None:
+def test(invocation: Any, /, target: str | None, as_json: bool, **options: Any) -> None:
     """Say why a broker can be connected to, or why not.
 
     It goes step by step, names the one that fails, and says what to change. PRODUCT is an id or a
@@ -103,9 +103,9 @@ def test(session: Any, /, target: str | None, as_json: bool, **options: Any) -> 
     disturbed. A password is never an argument: it is asked for, or comes from a file or the
     environment; a product's stored one is used as it is.
     """
-    options["timeout"] = options["timeout"] or session.settings.test_seconds
+    options["timeout"] = options["timeout"] or invocation.settings.test_seconds
     try:
-        results = daemon.run(_run(session, target, options))
+        results = daemon.run(_run(invocation, target, options))
     except KeyboardInterrupt:
         sys.exit(130)
     except ValidationError as error:
@@ -144,14 +144,14 @@ def _misused(problem: FieldProblem) -> SettingsError:
     return SettingsError(message)
 
 
-async def _run(session: Any, target: str | None, options: dict[str, Any]) -> list[Test]:
+async def _run(invocation: Any, target: str | None, options: dict[str, Any]) -> list[Test]:
     if target is not None and _is_url(target):
         return [await _of_url(target, options)]
     if target is not None and _ADDRESS.fullmatch(target):
         raise SettingsError(
             "the target has no scheme", "Write mqtt://HOST:PORT, or mqtts:// for TLS."
         )
-    backend: Backend = await session.open_existing()
+    backend: Backend = await invocation.open_existing()
     try:
         results = [each async for each in _of_products(backend, target, options)]
     finally:

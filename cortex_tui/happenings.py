@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import json
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 import click
 
 from cortex_tui.backend import Backend, NotFound, Unreachable
-from cortex_tui.events import Event, Job, JobChoice, JobState
+from cortex_tui.events import Event, JobChoice, JobState
 from cortex_tui.models import Product
 from cortex_tui.scripting import (
     SETTLE,
@@ -27,6 +28,12 @@ COLUMN = 80
 """Characters of a payload or a reason that a table shows."""
 SHOWN = 10
 """Dead letters that a retry names."""
+OUTCOMES = {
+    "done": (JobState.DONE,),
+    "dead": (JobState.DEAD,),
+    "waiting": (JobState.PENDING, JobState.RUNNING),
+}
+"""What a retry can come to."""
 _LIST = "`cortex actions PRODUCT` lists them."
 MOST = 500
 """Rows that are asked for at once."""
@@ -222,25 +229,23 @@ async def actions(
 async def _retry(backend: Backend, product_id: int, choice: JobChoice, as_json: bool) -> None:
     """Retry dead letters, wait for what comes of it, and tell. Raises `NotFine` where one is dead
     again."""
-    chosen = set(await _jobs(backend, product_id, choice, JobState.DEAD))
+    chosen = (await _reasons(backend, product_id, choice, JobState.DEAD)).keys()
     count = await backend.retry_jobs(product_id, choice)
     if choice.job_id is not None and not count:
         raise NotFound(f"there is no dead letter {choice.job_id}", _LIST)
-    waiting = await _attempted(backend, product_id, choice, chosen)
-    dead = await _jobs(backend, product_id, choice, JobState.DEAD)
-    again = {job_id: dead[job_id] for job_id in sorted(chosen & dead.keys())}
+    await _attempted(backend, product_id, choice, chosen)
     came_to = {
-        "done": len(chosen) - len(again) - len(waiting),
-        "dead": len(again),
-        "waiting": len(waiting),
+        what: await _reasons(backend, product_id, choice, *states, among=chosen)
+        for what, states in OUTCOMES.items()
     }
+    again = came_to["dead"]
     if as_json:
-        print_json({"count": count, **came_to})
+        print_json({"count": count, **{what: len(jobs) for what, jobs in came_to.items()}})
     else:
-        parts = ", ".join(f"{number:,} {what}" for what, number in came_to.items() if number)
+        parts = ", ".join(f"{len(jobs):,} {what}" for what, jobs in came_to.items() if jobs)
         click.echo(f"{count:,} retried" + (f": {parts}" if parts else ""))
-        for job_id, job in list(again.items())[:SHOWN]:
-            click.echo(f"  {job_id}: {plain(job.failures[-1].reason, COLUMN)}")
+        for job_id in sorted(again)[:SHOWN]:
+            click.echo(f"  {job_id}: {plain(again[job_id], COLUMN)}")
         if len(again) > SHOWN:
             click.echo(f"  and {len(again) - SHOWN:,} more")
     if again:
@@ -257,12 +262,20 @@ async def _discard(backend: Backend, product_id: int, choice: JobChoice, as_json
         click.echo(f"{count:,} discarded")
 
 
-async def _jobs(
-    backend: Backend, product_id: int, choice: JobChoice, *states: JobState
-) -> dict[int, Job]:
-    """All that are chosen and in one of the states, by id."""
-    found: dict[int, Job] = {}
+async def _reasons(
+    backend: Backend,
+    product_id: int,
+    choice: JobChoice,
+    *states: JobState,
+    among: Collection[int] | None = None,
+) -> dict[int, str]:
+    """Why each that is chosen and in one of the states failed last, by id; of those `among` them
+    where that is given."""
+    found: dict[int, str] = {}
+    if among is not None and not among:
+        return found
     before = None if choice.job_id is None else choice.job_id + 1
+    oldest = choice.job_id or min(among or (0,))
     while rows := await backend.jobs(
         product_id,
         states=states,
@@ -270,24 +283,25 @@ async def _jobs(
         before=before,
         limit=MOST if choice.job_id is None else 1,
     ):
-        found.update({row.id: row for row in rows if choice.job_id in (None, row.id)})
-        if choice.job_id is not None:
-            break
+        found |= {
+            row.id: row.failures[-1].reason if row.failures else ""
+            for row in rows
+            if row.id >= oldest and (among is None or row.id in among)
+        }
         before = rows[-1].id
+        if before <= oldest:
+            break
     return found
 
 
 async def _attempted(
-    backend: Backend, product_id: int, choice: JobChoice, chosen: set[int]
-) -> set[int]:
+    backend: Backend, product_id: int, choice: JobChoice, chosen: Collection[int]
+) -> None:
     """Wait until none of the `chosen` waits any more, or `SETTLE` seconds, since an embedded
-    orchestrator delivers only as long as it is open; returns those that still wait."""
-    waiting = set(chosen)
+    orchestrator delivers only as long as it is open."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(SETTLE), contextlib.aclosing(backend.watch()) as beats:
             async for _ in beats:
-                unfinished = (JobState.PENDING, JobState.RUNNING)
-                waiting = chosen & (await _jobs(backend, product_id, choice, *unfinished)).keys()
-                if not waiting:
+                waiting = OUTCOMES["waiting"]
+                if not await _reasons(backend, product_id, choice, *waiting, among=chosen):
                     break
-    return waiting

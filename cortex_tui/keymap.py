@@ -19,6 +19,7 @@ AS_ANOTHER = {
     "ctrl+left_square_bracket": "escape",
 }
 """Keys that a terminal sends as another one."""
+FOR_FIELDS = ("tab", "shift+tab")
 
 _NAMED = {key.value for key in Keys} | set(KEY_NAME_REPLACEMENTS.values())
 
@@ -61,6 +62,10 @@ def _checked(command_id: str, key: str) -> str:
     if key in AS_ANOTHER:
         raise SettingsError(
             f"keys.{command_id}: terminals send {key} as {AS_ANOTHER[key]}", "Choose another key."
+        )
+    if key in FOR_FIELDS:
+        raise SettingsError(
+            f"keys.{command_id}: {key} goes from field to field", "Choose another key."
         )
     if not _exists(key):
         raise SettingsError(

@@ -34,9 +34,9 @@ def command(group: click.Group) -> Callable[[Callable[..., Awaitable[None]]], cl
 
     def register(function: Callable[..., Awaitable[None]]) -> click.Command:
         @click.pass_obj
-        def run(session: Any, /, **arguments: Any) -> None:
+        def run(invocation: Any, /, **arguments: Any) -> None:
             async def opened() -> None:
-                backend = await session.open_existing()
+                backend = await invocation.open_existing()
                 try:
                     await function(backend, **arguments)
                 finally:

@@ -108,6 +108,7 @@ class Outbox:
         """So many jobs that wait, with events of so many bytes, are committed."""
         with self._lock:
             self._added = self._added.plus(jobs, size)
+        self._changed = True
 
     def look_again(self) -> None:
         """Jobs went with what they belonged to: the next `prune` is to count."""
@@ -205,12 +206,13 @@ class Outbox:
         self, product_id: int, *, job_id: int | None = None, subscription_id: int | None = None
     ) -> int:
         """Delete jobs that wait or are dead, chosen as for `retry`. Returns how many."""
-        self.look_again()
         with self._store.writing() as db:
-            return db.conn.execute(
+            discarded = db.conn.execute(
                 f"DELETE FROM outbox WHERE state IN ('dead', 'pending') AND {_CHOSEN}",  # noqa: S608
                 (product_id, job_id, subscription_id),
             ).rowcount
+        self.look_again()
+        return discarded
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -257,10 +259,14 @@ class Outbox:
         if not self._changed and not self.full:
             return
         self._changed = False
-        self._keep(("done", "recorded"), MAX_KEPT, MAX_KEPT_BYTES)
-        if dropped := self._keep(("dead",), MAX_DEAD, MAX_DEAD_BYTES):
-            log.warning("%d dead letters were dropped: the oldest, over the limit", dropped)
-        self._look()
+        try:
+            self._keep(("done", "recorded"), MAX_KEPT, MAX_KEPT_BYTES)
+            if dropped := self._keep(("dead",), MAX_DEAD, MAX_DEAD_BYTES):
+                log.warning("%d dead letters were dropped: the oldest, over the limit", dropped)
+            self._look()
+        except BaseException:
+            self._changed = True  # it is to be tried again
+            raise
 
     def _look(self) -> None:
         """Count what waits, through the indexes; those that are being attempted wait too."""

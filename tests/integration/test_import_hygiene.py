@@ -32,7 +32,7 @@ async def test_the_first_rows_need_no_slow_library(tmp_path: Path) -> None:
     await backend.create_product(ProductDraft(name="Tyres"))
     await backend.aclose()
     loaded = imported_by(
-        "import asyncio, cortex_tui.cli, cortex_tui.keymap, cortex_tui.session\n"
+        "import asyncio, cortex_tui.cli, cortex_tui.keymap, cortex_tui.invocation\n"
         "from pathlib import Path\n"
         "from cortex_tui.app import CortexApp\n"
         "from cortex_tui.opening import read_stored\n"

@@ -33,6 +33,8 @@ def test_keys_that_there_are(key: str) -> None:
         ({"zzz": "x"}, "there is no command 'zzz'", "docs/keys.md"),
         ({"products.new": "hyper+x"}, "there is no key 'hyper+x'", "ctrl+x"),
         ({"products.new": "ctrl+i"}, "terminals send ctrl+i as tab", "another key"),
+        ({"app.help": "tab"}, "tab goes from field to field", "another key"),
+        ({"app.help": "f1,shift+tab"}, "shift+tab goes from field to field", "another key"),
         ({"products.new": " "}, "keys.products.new is empty", "Give it a key"),
         ({"products.new": "r"}, "r would mean both products.new and products.reconnect", "another"),
         ({"products.new": "f1"}, "f1 would mean both products.new and app.help", "another"),

@@ -18,6 +18,12 @@ from cortex_tui.wording import LABELS, worded, worded_result
         ("Check username, password and host", "Check username, password and host"),
         ("a file my_ca_cert.pem, or ca_cert.pem", "a file my_ca_cert.pem, or ca_cert.pem"),
         ("broker.use_tls and some_other", "broker.use_tls and some_other"),
+        ("plant/client_id/state is refused", "plant/client_id/state is refused"),
+        ("/etc/tls/ca_cert: no such file", "/etc/tls/ca_cert: no such file"),
+        ("there is no product 'client_id'", "there is no product 'client_id'"),
+        ("“use_tls” is no topic", "“use_tls” is no topic"),
+        ("client_id-7 is taken", "client_id-7 is taken"),
+        ("Turn it on (use_tls); see ca_cert", "Turn it on (TLS); see CA certificate"),
     ],
 )
 def test_fields_have_their_labels(text: str, reads: str) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cortex_tui.backend import Backend
 
 
-class Session:
+class Invocation:
     """Shared by every command. Nothing is read before a command asks for it: `--help` always
     works, and a mistake is only in the way of what it matters to."""
 
