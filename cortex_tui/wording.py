@@ -36,7 +36,7 @@ LABELS = {
 }
 """As the forms have them."""
 
-_FIELD = re.compile(r"(?<![^\s(])[a-z]+(?:_[a-z]+)+(?=[.,:;)]?(?:\s|$))")
+_FIELD = re.compile(r"(?<![^\s(])[a-z]+(?:_[a-z]+)+(?=[.,:;)]*(?:\s|$))")
 """Only what no ordinary sentence has, `host` and `password` are words as well, and only where it is
 a word of its own: part of a topic, a path or something quoted is somebody's text."""
 
