@@ -291,7 +291,7 @@ def _discarding(job: Job, subscription: str) -> Question[JobChoice | None]:
         "This cannot be undone.",
     ]
     options: tuple[Option[JobChoice | None], ...] = (
-        Option("This one", "y", JobChoice(job_id=job.id), danger=True),
+        Option("This", "y", JobChoice(job_id=job.id), danger=True),
         Option("Subscription", "s", JobChoice(subscription_id=job.subscription_id), danger=True),
         Option("Product", "p", JobChoice(), danger=True),
         Option("Keep", "n", None),

@@ -137,7 +137,7 @@ def strip(
     if status and len(lines) < STRIP_LINES:
         counts = Content.assemble(
             (number(status.messages_received), STRONG),
-            (" messages  ", MUTED),
+            (" message  " if status.messages_received == 1 else " messages  ", MUTED),
             (per_second(rate), STRONG),
             "  ",
             sparkline(history[-SHORT_TREND:]),

@@ -245,6 +245,7 @@ async def test_discard_asks_which(orchestrator: Orchestrator, broker: Broker) ->
         await person.press("x")
         await person.sees("Discard this action?")
         await person.sees("webhook of other, dead.")
+        await person.sees("This (y)", "Subscription (s)", "Product (p)", "Keep (n)")
         await person.press("n")
         await person.sees("5 Actions ✗ 4")
         await person.press("delete", "y")
