@@ -145,6 +145,7 @@ class Outbox:
                 ).fetchone()
                 if next_due is not None:
                     due.append(next_due)
+        self._changed = True  # once committed: a `prune` meanwhile saw none of it
         return claims, min(due, default=None)
 
     def _settle(self, db: Database, verdicts: list[Verdict], now: float) -> None:
@@ -178,7 +179,6 @@ class Outbox:
                 if verdict.state in (JobState.PENDING, JobState.DEAD)
             ],
         )
-        self._changed = True
 
     # -- what a person does -------------------------------------------------------------------
 

@@ -14,7 +14,8 @@ from cortex_tui.states import ConnectionState, StoredProduct, StoredStatus
 
 def stored_products(path: Path) -> dict[int, StoredProduct]:
     """The products in the database at `path`, by id; none where it cannot be read, or is of
-    another version. Blocks, briefly, and writes nothing into it."""
+    another version. Blocks, briefly, and writes nothing into it; SQLite may put its `-shm` and
+    `-wal` beside it."""
     with suppress(sqlite3.Error, ValueError, LookupError), closing(_opened(path)) as database:
         rows = database.execute(
             """SELECT p.id, p.name, p.description, p.enabled, p.messages_received,

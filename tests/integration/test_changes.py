@@ -58,8 +58,8 @@ async def test_the_next_change_waits_for_one_that_nobody_waits_for(
     product = await local.create_product(ProductDraft(name="Tyres"))
     await abandoned(local, gate, product.id, "first")
     second = asyncio.create_task(local.update_product(product.id, ProductChange(name="second")))
-    for _ in range(10):
-        await asyncio.to_thread(threading.Event().wait, 0.001)
+    await until(lambda: bool(local._changing._waiters))
+    assert gate.passed == ["first begins"]
     gate.opened.set()
     assert (await second).name == "second"
     assert gate.passed == ["first begins", "first ends", "second begins", "second ends"]

@@ -227,3 +227,30 @@ def test_what_is_kept_is_limited_by_size(room: Room, monkeypatch: pytest.MonkeyP
     room.add(*(room.job(n, b"x" * 1_000, params={"a": "{{nothing}}"}) for n in range(5)))
     room.outbox.prune()
     assert [job.key for job in room.outbox.jobs(room.product_id)] == ["key4", "key3"]
+
+
+def test_a_prune_before_an_end_is_committed_does_not_hide_it(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room.add(room.job(1))
+    claims, _ = room.outbox.turn([], {room.job(1).target: 1}, NOW + 1)
+
+    def looked_meanwhile(*_: Any) -> list[Any]:
+        room.outbox.prune()  # as another thread does: it sees what is committed
+        return []
+
+    monkeypatch.setattr(outbox_room, "_claim", looked_meanwhile)
+    verdict = Verdict(claims[0], JobState.DONE)
+    room.outbox.turn([verdict], {claims[0].target: 1}, NOW + 2)
+    room.outbox.prune()
+    assert room.outbox.room.jobs == outbox_room.MAX_PENDING
+
+
+def test_a_prune_that_failed_is_made_up_for(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    room.add(room.job(1))
+    with monkeypatch.context() as broken:
+        broken.setattr(room.store, "rows", None)
+        with pytest.raises(TypeError):
+            room.outbox.prune()
+    room.outbox.prune()
+    assert room.outbox.room.jobs == outbox_room.MAX_PENDING - 1
