@@ -209,7 +209,7 @@ class CortexApp(App[None]):
     def _beat(self, changed: frozenset[int] | None) -> None:
         """Tell the topmost page whose states changed: none for all, and an empty set when only
         time has passed."""
-        page = self.screen
+        page = self.screen if self.screen_stack else None  # none, where the application ends
         if isinstance(page, Page):
             page.call_next(page.follow, changed)
 

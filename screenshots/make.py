@@ -41,7 +41,7 @@ from cortex_tui.demo import broker as brokers
 from cortex_tui.demo import run as demo_run
 from cortex_tui.demo.events import random_event
 from cortex_tui.events import JobState, Publication
-from cortex_tui.local import changes, stream
+from cortex_tui.local import changes, stream, web_target
 from cortex_tui.local.backend import LocalBackend
 from cortex_tui.local.probe import ladder, session, stages
 from cortex_tui.settings import Context, Target
@@ -59,7 +59,7 @@ EVENTS = 240
 """As many are published: about a minute of them."""
 RATE = 4.0
 """Events per second of the clock that is pinned."""
-PORTS = {"healthy": 1883, "refusing": 1884}
+PORTS = {"healthy": 1883, "refusing": 1884, "desk": 8080}
 """What the pictures say; the brokers themselves listen wherever a port is free."""
 TOKEN = "5f3a2c91d07be846" * 4
 UNCHANGED = 0.3
@@ -138,6 +138,9 @@ def pinned() -> Iterator[time_machine.Traveller]:
         stack.enter_context(
             patch.object(stream.StreamingClient, "ping_ms", property(lambda _: None, _ignore))
         )
+        # The claims desk listens wherever a port is free.
+        desk = property(lambda _: f"127.0.0.1:{PORTS['desk']}")
+        stack.enter_context(patch.object(web_target.HttpTarget, "_where", desk))
         # A toast stays until the next step puts it away.
         stack.enter_context(patch.object(CortexApp, "NOTIFICATION_TIMEOUT", 3_600))
         # The clock moves when the screens have seen what came: that need not take long.

@@ -175,3 +175,11 @@ async def test_nothing_can_be_copied_yet(tmp_path: Path) -> None:
         await person.sees("Tyres")
         await person.press("y")
         await person.sees("There is nothing to copy")
+
+
+async def test_a_state_that_comes_as_the_application_ends_is_nobodys(tmp_path: Path) -> None:
+    async with opening(tmp_path, "Tyres") as (person, held):
+        held.may_open.set()
+        await person.sees("1 product")
+    assert not person.app.screen_stack
+    person.app.watched._take({})
