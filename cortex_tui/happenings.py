@@ -30,6 +30,7 @@ SHOWN = 10
 """Dead letters that a retry names."""
 OUTCOMES = {
     "done": (JobState.DONE,),
+    "recorded": (JobState.RECORDED,),
     "dead": (JobState.DEAD,),
     "waiting": (JobState.PENDING, JobState.RUNNING),
 }

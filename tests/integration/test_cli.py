@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from cortex_tui import __version__
 from cortex_tui.cli import main
 from cortex_tui.delivery_settings import DeliverySettings, HttpSettings
+from cortex_tui.demo.broker import Broker
 from cortex_tui.events import JobState, Publication
 from cortex_tui.local.backend import LocalBackend
 from cortex_tui.models import (
@@ -239,6 +240,22 @@ def test_events_and_actions(
         assert (finished.returncode, says in finished.stderr) == (2, True)
 
 
+async def _dead_letter(path: Path, broker: Broker, url: str) -> None:
+    """Leave one action behind that the web hook at `url` refused."""
+    delivery = DeliverySettings(webhook=HttpSettings(url=url))
+    backend = await LocalBackend.open(path, delivery=delivery)
+    told = SubscriptionDraft(name="t", topic=TOPIC, event="*", actions=(Action(type="webhook"),))
+    product = await connected(backend, draft(broker), told)
+    await listens(backend, product.id)
+    await backend.publish(product.id, Publication(topic=TOPIC, payload='{"event": "paid"}'))
+
+    async def given_up() -> bool:
+        return bool(await backend.jobs(product.id, states=[JobState.DEAD]))
+
+    await until(given_up)
+    await backend.aclose()
+
+
 def test_a_retry_says_what_came_of_it(
     environment: dict[str, str], tmp_path: Path, start_mosquitto: StartMosquitto, web: StartWeb
 ) -> None:
@@ -247,27 +264,22 @@ def test_a_retry_says_what_came_of_it(
     (tmp_path / "config.toml").write_text(f'[delivery.webhook]\nurl = "{url}"\n')
     environment["CORTEX_CONFIG"] = str(tmp_path / "config.toml")
 
-    async def happen() -> None:
-        delivery = DeliverySettings(webhook=HttpSettings(url=url))
-        backend = await LocalBackend.open(tmp_path / "cortex.db", delivery=delivery)
-        told = SubscriptionDraft(
-            name="t", topic=TOPIC, event="*", actions=(Action(type="webhook"),)
-        )
-        product = await connected(backend, draft(broker), told)
-        await listens(backend, product.id)
-        await backend.publish(product.id, Publication(topic=TOPIC, payload='{"event": "paid"}'))
-
-        async def given_up() -> bool:
-            return bool(await backend.jobs(product.id, states=[JobState.DEAD]))
-
-        await until(given_up)
-        await backend.aclose()
-
-    asyncio.run(happen())
+    asyncio.run(_dead_letter(tmp_path / "cortex.db", broker, url))
     tried = run(environment, "actions", "tyres", "--retry", "--id", "1")
     assert (tried.returncode, tried.stdout) == (0, "1 retried: 1 done\n")
     again = run(environment, "actions", "tyres", "--retry", "--all", "--json")
-    assert json.loads(again.stdout) == {"count": 0, "done": 0, "dead": 0, "waiting": 0}
+    none = {"count": 0, "done": 0, "recorded": 0, "dead": 0, "waiting": 0}
+    assert json.loads(again.stdout) == none
+
+
+def test_a_retry_of_what_is_sent_nowhere_any_more_says_that_it_is_recorded(
+    environment: dict[str, str], tmp_path: Path, start_mosquitto: StartMosquitto, web: StartWeb
+) -> None:
+    broker, url = start_mosquitto(*ANONYMOUS), web(lambda _: Answer(422, b"")).url
+
+    asyncio.run(_dead_letter(tmp_path / "cortex.db", broker, url))
+    tried = run(environment, "actions", "tyres", "--retry", "--id", "1")
+    assert (tried.returncode, tried.stdout) == (0, "1 retried: 1 recorded\n")
 
 
 def test_serve_answers_tells_where_it_is_and_ends_in_order(environment: dict[str, str]) -> None:
