@@ -99,6 +99,8 @@ class ActionDialog(ReadingDialog[None]):
                 return _why_recorded(job.action.type)
             case JobState.PENDING if job.due_at:
                 return f"{tries} so far, next {countdown(job.due_at, now)}"
+            case JobState.DEAD if not job.attempts:
+                return "never attempted: it could not be filled in"
             case JobState.DEAD:
                 return f"given up after {tries}"
         return tries

@@ -311,6 +311,7 @@ class ConfigPane(Pane):
         if self.broker.draft is None:
             self._complain()
             return
+        self.app.clear_notifications()  # what was to be corrected is
         why = BESIDE
         while (test := self._test()) is not None:
             dialog = TestDialog(self._product_id, test, why)

@@ -234,6 +234,21 @@ async def test_retry_where_it_is_read(
         await person.sees("Only what was given up can be retried.")
 
 
+async def test_an_action_that_says_nothing_was_never_attempted(
+    embedded: Orchestrator, broker: Broker
+) -> None:
+    action = Action(type="webhook", params={"id": "{{nope}}"})
+    nothing = SubscriptionDraft(name="nothing", topic=TOPIC, event="*", actions=(action,))
+    product = await connected(embedded.inside, draft(broker), nothing)
+    set_off(broker, "POL-1")
+    await dead(embedded, product, 1)
+    async with before(embedded.open) as person:
+        await enter(person)
+        await person.sees("▸ ✗ dead", "nothing")
+        await person.press("enter")
+        await person.sees("✗ dead", "never attempted: it could not be filled in")
+
+
 async def test_discard_asks_which(orchestrator: Orchestrator, broker: Broker) -> None:
     product = await product_of(orchestrator, broker)
     for policy in ("POL-1", "POL-2"):

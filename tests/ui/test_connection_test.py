@@ -73,6 +73,22 @@ async def test_stages_are_shown_as_they_end(
         await person.sees("There is nothing to copy")
 
 
+async def test_what_was_to_be_corrected_is_said_no_more(
+    embedded: Orchestrator, broker: Broker
+) -> None:
+    await product_of(embedded, broker)
+    async with before(embedded.open) as person:
+        await enter(person)
+        await to(person, "Port")
+        await person.fill("x")
+        await person.press("f4")
+        await person.sees("One value needs correcting")
+        await person.fill(str(broker.port))
+        await person.press("f4")
+        await person.sees("✓ Connected")
+        await person.sees_no("needs correcting")
+
+
 @pytest.mark.parametrize("size", [(80, 24), WIDE])
 async def test_a_failure_has_its_cause_and_advice_at_its_stage(
     orchestrator: Orchestrator,
