@@ -73,7 +73,7 @@ async def test_configure_connect_and_see_the_counts(
         await person.sees("● connected", "since")
         await person.sees_no("Broker •")
         publish(broker, TOPIC, '{"event": "paid"}')
-        await person.sees("1 messages")
+        await person.sees("1 message ")
         await person.press("escape")
         await person.press("escape")
         await person.sees("▸ ● connected", "Tyres", " 1 ")
