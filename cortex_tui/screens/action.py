@@ -100,7 +100,7 @@ class ActionDialog(ReadingDialog[None]):
             case JobState.PENDING if job.due_at:
                 return f"{tries} so far, next {countdown(job.due_at, now)}"
             case JobState.DEAD if not job.attempts:
-                return "never attempted: it could not be filled in"
+                return "given up, never attempted"
             case JobState.DEAD:
                 return f"given up after {tries}"
         return tries

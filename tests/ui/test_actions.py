@@ -234,7 +234,7 @@ async def test_retry_where_it_is_read(
         await person.sees("Only what was given up can be retried.")
 
 
-async def test_an_action_that_says_nothing_was_never_attempted(
+async def test_an_action_that_cannot_be_made_was_never_attempted(
     embedded: Orchestrator, broker: Broker
 ) -> None:
     action = Action(type="webhook", params={"id": "{{nope}}"})
@@ -246,7 +246,7 @@ async def test_an_action_that_says_nothing_was_never_attempted(
         await enter(person)
         await person.sees("▸ ✗ dead", "nothing")
         await person.press("enter")
-        await person.sees("✗ dead", "never attempted: it could not be filled in")
+        await person.sees("✗ dead", "given up, never attempted")
 
 
 async def test_discard_asks_which(orchestrator: Orchestrator, broker: Broker) -> None:
