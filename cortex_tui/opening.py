@@ -69,12 +69,12 @@ async def open_backend(target: Target, settings: Settings, remembered: Remembere
 async def read_stored(target: Target) -> "Mapping[int, StoredProduct]":
     """The products of `target` as far as they are known before it is open: nothing where it is not
     of this machine."""
+    if target.context.url is not None:
+        return {}
     try:
-        path = database(target.context) if target.context.url is None else None
+        path = database(target.context)
     except SettingsError:
         return {}  # it is told when it is opened
-    if path is None:
-        return {}
     room = await asyncio.to_thread(importlib.import_module, "cortex_tui.local.stored")
     stored: dict[int, StoredProduct] = await asyncio.to_thread(room.stored_products, path)
     return stored

@@ -149,14 +149,14 @@ async def subscriptions(
     if enable is not None or disable is not None:
         may_change()
     found = await find(backend, product)
-    known = await backend.subscriptions(found.id)
+    rows = await backend.subscriptions(found.id)
     given = ((enable, True), (disable, False))
-    for subscription, enabled in [
-        (named(known, name), on) for name, on in given if name is not None
-    ]:
+    wanted = [(named(rows, name), enabled) for name, enabled in given if name is not None]
+    for subscription, enabled in wanted:
         change = SubscriptionChange(enabled=enabled)
         await backend.update_subscription(found.id, subscription.id, change)
-    rows = await backend.subscriptions(found.id)
+    if wanted:
+        rows = await backend.subscriptions(found.id)
     if as_json:
         print_json([row.model_dump(mode="json") for row in rows])
         return

@@ -184,6 +184,7 @@ def read_secret(path: Path, noun: str) -> "SecretStr":
 
 
 def reason(error: Exception) -> str:
+    """Why a path could not be used, in words."""
     if isinstance(error, OSError):
         return f"{error.strerror}"
     if isinstance(error, UnicodeDecodeError):

@@ -60,6 +60,11 @@ def wire_time(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
 
 
+def wire_seconds(moment: float) -> str:
+    """The same of seconds since 1970."""
+    return wire_time(datetime.fromtimestamp(moment, UTC))
+
+
 def blank_is_none(value: object) -> object:
     """A field that was left empty."""
     return None if value == "" else value

@@ -41,6 +41,11 @@ _FIELD = re.compile(r"(?<![^\s(])[a-z]+(?:_[a-z]+)+(?=[.,:;)]*(?:\s|$))")
 a word of its own: part of a topic, a path or something quoted is somebody's text."""
 
 
+def label_of(field: str) -> str:
+    """What the forms call a field; one that is in none by its own name."""
+    return LABELS.get(field, field)
+
+
 def worded(text: str, names: Mapping[str, str] = LABELS) -> str:
     """`text`, with the fields by those `names` that there are."""
     return _FIELD.sub(lambda field: names.get(field[0], field[0]), text)

@@ -3,11 +3,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from sqlite_utils import Database
 
-from cortex_tui.values import wire_time
+from cortex_tui.values import wire_seconds
 
 
 @dataclass(slots=True)
@@ -45,7 +44,7 @@ def count(
             messages_unreadable = messages_unreadable + ?, messages_dropped = messages_dropped + ?
         WHERE id = ?""",
         [
-            (each.received, _wire(each.last_at), each.unreadable, each.dropped, product_id)
+            (each.received, wire_seconds(each.last_at), each.unreadable, each.dropped, product_id)
             for product_id, each in products.items()
         ],
     )
@@ -56,7 +55,7 @@ def count(
         [
             (
                 each.received,
-                _wire(each.last_at),
+                wire_seconds(each.last_at),
                 each.matched,
                 each.condition_false,
                 each.evaluation_failed,
@@ -69,12 +68,8 @@ def count(
         """UPDATE subscriptions SET last_error = ?, last_error_at = ?, last_error_event_id = ?
         WHERE id = ?""",
         [
-            (each.error, _wire(each.last_at), each.error_event_id, subscription_id)
+            (each.error, wire_seconds(each.last_at), each.error_event_id, subscription_id)
             for subscription_id, each in subscriptions.items()
             if each.error is not None
         ],
     )
-
-
-def _wire(at: float) -> str:
-    return wire_time(datetime.fromtimestamp(at, UTC))

@@ -2,12 +2,11 @@
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from cortex_tui.events import JobState
 from cortex_tui.local.actions import CompiledAction, target_name
-from cortex_tui.values import wire_time
+from cortex_tui.values import wire_seconds
 
 MAX_FAILURES = 50
 """Failures that a job remembers; the oldest go first."""
@@ -106,8 +105,3 @@ class Verdict:
 
 def _failure(now: float, reason: str) -> dict[str, str]:
     return {"at": wire_seconds(now), "reason": reason}
-
-
-def wire_seconds(moment: float) -> str:
-    """Seconds since 1970 as the reference writes times."""
-    return wire_time(datetime.fromtimestamp(moment, UTC))

@@ -18,9 +18,9 @@ from sqlite_utils import Database
 
 from cortex_tui.events import Job, JobState
 from cortex_tui.local.database import DatabaseFile
-from cortex_tui.local.jobs import Claim, NewJob, Verdict, wire_seconds
+from cortex_tui.local.jobs import Claim, NewJob, Verdict
 from cortex_tui.local.rows import Row
-from cortex_tui.values import STORED
+from cortex_tui.values import STORED, wire_seconds
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,6 @@ from cortex_tui.screens.copying import Copies, of_event
 from cortex_tui.screens.event import MARKS, EventDialog, Next, cut_off
 from cortex_tui.screens.publish import publishable
 from cortex_tui.states import ConnectionState
-from cortex_tui.topics import shared_ends
 from cortex_tui.widgets.bars import Bar
 from cortex_tui.widgets.listing import Listing
 from cortex_tui.widgets.table import Column, Table
@@ -26,13 +25,12 @@ from cortex_tui.widgets.text import (
     MUTED,
     OK,
     WARN,
-    middle_of,
     number,
-    plain,
     said,
     size,
     time_of,
 )
+from cortex_tui.widgets.topic_cut import TopicCut
 
 READ_INTERVAL = 0.5
 """Seconds between two looks for new events, at least."""
@@ -85,8 +83,7 @@ class EventsPane(TablePane):
         """Events that came too fast to be shown, since the last that is held."""
         self._failure: BackendError | None = None
         self._state: ProductState | None = None
-        self._ends = (0, 0)
-        """Characters that the topics of all events that are held begin and end with."""
+        self._cut = TopicCut()
         self._line = Bar(id="events-line")
         self.listing: Listing[Event] = Listing(
             Table(
@@ -163,13 +160,8 @@ class EventsPane(TablePane):
 
     def _compare_topics(self) -> None:
         table = self.listing.table
-        ends = shared_ends(plain(event.topic) for event in table.rows.values())
-        if ends != self._ends:
-            self._ends = ends
+        if self._cut.compare(event.topic for event in table.rows.values()):
             table.refresh()
-
-    def _cut_topic(self, topic: Content, width: int) -> Content:
-        return middle_of(topic, width, *self._ends)
 
     def _surplus(self, fresh: Sequence[Event]) -> set[int]:
         """The oldest events, where `fresh` makes them too many."""
@@ -252,7 +244,7 @@ class EventsPane(TablePane):
         return [
             Column("time", "TIME", self._time, 8, sort=lambda event: event.id),
             Column("name", "EVENT", _name, 22, grow=4),
-            Column("topic", "TOPIC", _topic, 14, grow=2, rank=1, cut=self._cut_topic),
+            Column("topic", "TOPIC", _topic, 14, grow=2, rank=1, cut=self._cut),
             Column("size", "SIZE", _size, 6, right=True, rank=2),
             Column("outcome", "OUTCOME", _outcome, 22, grow=1),
         ]

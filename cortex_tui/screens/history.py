@@ -18,7 +18,7 @@ from cortex_tui.widgets.bars import KeyBar
 from cortex_tui.widgets.lines import Lines
 from cortex_tui.widgets.table import Column, Table
 from cortex_tui.widgets.text import ACCENT, MUTED, STRONG, age, clock, said
-from cortex_tui.wording import LABELS
+from cortex_tui.wording import label_of
 
 SHOWN = 6
 """Differences that are shown of one version."""
@@ -75,7 +75,7 @@ class HistoryDialog(Dialog[ConfigVersion | None]):
         if each is self._versions[-1]:
             first = "first" if each.version == 1 else "the oldest that is kept"
             return Content.styled(first, MUTED)
-        return said(", ".join(LABELS.get(field, field) for field in each.changed) or "nothing")
+        return said(", ".join(map(label_of, each.changed)) or "nothing")
 
     @on(Table.Moved)
     def _show_differences(self) -> None:
@@ -112,7 +112,7 @@ class HistoryDialog(Dialog[ConfigVersion | None]):
 
 def changes(found: Sequence[Difference]) -> list[Content]:
     """`Port  1883 → 8883`, a field a line."""
-    labels = [LABELS.get(each.field, each.field) for each in found]
+    labels = [label_of(each.field) for each in found]
     width = max(map(len, labels), default=0)
     return [
         Content.assemble(

@@ -17,12 +17,12 @@ from cortex_tui.screens.editors import SubscriptionEditor
 from cortex_tui.screens.event import EventDialog, Next
 from cortex_tui.screens.publish import PublishDialog, anew, publishable, values_for
 from cortex_tui.screens.trial import Tried, came
-from cortex_tui.topics import shared_ends
 from cortex_tui.widgets.lines import Lines
 from cortex_tui.widgets.listing import Listing
 from cortex_tui.widgets.status import at_most
 from cortex_tui.widgets.table import Column, Table
-from cortex_tui.widgets.text import BAD, MUTED, OK, age, middle_of, number, plain, said
+from cortex_tui.widgets.text import BAD, MUTED, OK, age, number, said
+from cortex_tui.widgets.topic_cut import TopicCut
 
 
 class SubscriptionsPane(TablePane):
@@ -34,8 +34,7 @@ class SubscriptionsPane(TablePane):
     def __init__(self, product_id: int) -> None:
         super().__init__(id="subscriptions")
         self._product_id = product_id
-        self._ends = (0, 0)
-        """Characters that all their topics begin and end with."""
+        self._cut = TopicCut()
         self._wanted: dict[int, bool] = {}
         """Switched, and not yet confirmed by the backend."""
         self._counters = Lines(id="counters")
@@ -86,9 +85,7 @@ class SubscriptionsPane(TablePane):
             else row
             for row in subscriptions
         )
-        ends = shared_ends(plain(row.topic) for row in subscriptions)
-        if ends != self._ends:
-            self._ends = ends
+        if self._cut.compare(row.topic for row in subscriptions):
             self.listing.table.refresh()
         self._say()
 
@@ -137,7 +134,7 @@ class SubscriptionsPane(TablePane):
         return [
             Column("on", "ON", _on, 5, sort=lambda row: (not row.enabled, row.name.casefold())),
             Column("name", "NAME", _name, 37, sort=lambda row: row.name.casefold()),
-            Column("topic", "TOPIC", _topic, 24, grow=3, rank=4, cut=self._cut_topic),
+            Column("topic", "TOPIC", _topic, 24, grow=3, rank=4, cut=self._cut),
             Column("event", "EVENT", _event, 9, grow=1, rank=3),
             Column("actions", "ACTIONS", _actions, 11, grow=2, rank=2),
             Column(
@@ -147,9 +144,6 @@ class SubscriptionsPane(TablePane):
             Column("failed", "FAILED", _failed, 6, right=True, rank=5),
             Column("last", "LAST", self._last, 5, right=True, sort=_last_at),
         ]  # fmt: skip
-
-    def _cut_topic(self, topic: Content, width: int) -> Content:
-        return middle_of(topic, width, *self._ends)
 
     def _last(self, row: Subscription) -> Content:
         last = row.stats.last_message_at

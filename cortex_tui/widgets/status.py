@@ -25,7 +25,7 @@ from cortex_tui.widgets.text import (
     said,
     sparkline,
 )
-from cortex_tui.wording import LABELS, worded
+from cortex_tui.wording import label_of, worded
 
 if TYPE_CHECKING:
     from cortex_tui.models import ConnectionStatus, ProductState
@@ -116,7 +116,7 @@ def trouble(state: Listed) -> list[Content]:
             Content.assemble(said(f"✗ {refused.reason}: ", BAD), plain(refused.filter, MAX_FILTER))
         )
     if status.requires_restart:
-        what = ", ".join(LABELS.get(field, field) for field in status.waiting_changes)
+        what = ", ".join(map(label_of, status.waiting_changes))
         lines.append(said(f"Saved changes wait for a reconnect{what and ': '}{what}", WARN))
     return lines
 
