@@ -25,7 +25,9 @@ from cortex_tui.usage import NotFine
 from cortex_tui.widgets.text import clock, plain
 
 COLUMN = 80
-"""Characters of a payload or a reason that a table shows."""
+"""Characters of a payload that a table shows."""
+REASON = 300
+"""Characters of a reason: who was refused, and what a mail server said to that."""
 SHOWN = 10
 """Dead letters that a retry names."""
 OUTCOMES = {
@@ -220,7 +222,7 @@ async def actions(
                 plain(row.action.type, COLUMN),
                 names.get(row.subscription_id, row.subscription_id),
                 row.attempts,
-                plain(row.failures[-1].reason, COLUMN) if row.failures else "-",
+                plain(row.failures[-1].reason, REASON) if row.failures else "-",
             )
             for row in rows
         ],
@@ -246,7 +248,7 @@ async def _retry(backend: Backend, product_id: int, choice: JobChoice, as_json: 
         parts = ", ".join(f"{len(jobs):,} {what}" for what, jobs in came_to.items() if jobs)
         click.echo(f"{count:,} retried" + (f": {parts}" if parts else ""))
         for job_id in sorted(again)[:SHOWN]:
-            click.echo(f"  {job_id}: {plain(again[job_id], COLUMN)}")
+            click.echo(f"  {job_id}: {plain(again[job_id], REASON)}")
         if len(again) > SHOWN:
             click.echo(f"  and {len(again) - SHOWN:,} more")
     if again:

@@ -1,9 +1,10 @@
 """An SMTP server as a target."""
 
 import asyncio
+import base64
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from email.message import EmailMessage
 
@@ -13,6 +14,7 @@ import orjson
 from cortex_tui import syntax
 from cortex_tui.daemon import in_daemon_thread
 from cortex_tui.delivery_settings import EmailSettings, mail_address
+from cortex_tui.diagnosis import printable
 from cortex_tui.local.jobs import Claim
 from cortex_tui.local.mail import MailError, MailTemplates, addresses, message
 from cortex_tui.local.targets import (
@@ -25,12 +27,20 @@ from cortex_tui.local.targets import (
     fields,
     limited,
 )
+from cortex_tui.values import MASK
 
 TOO_LARGE = 552
 """What a server that was told the size answers before it is sent the e-mail (RFC 1870 §6)."""
 REMAINING = "remaining"
 """The field of the content that lists who is still to get the e-mail, once somebody has it and
 somebody else was refused for now."""
+MAX_WORDS = 600
+"""Characters that the answers to all recipients of an e-mail take in a reason, in shares."""
+MIN_SHARE = 20
+
+
+Refused = Mapping[str, aiosmtplib.SMTPResponse]
+"""What the server answered, by the address that it refused."""
 
 
 class EmailTarget:
@@ -41,6 +51,7 @@ class EmailTarget:
         self._settings = settings
         self._templates = templates
         self._tls = ssl.create_default_context()
+        self._secrets = _spellings(settings)
 
     async def send(self, claim: Claim) -> str | None:
         settings, content = self._settings, fields(claim)
@@ -86,69 +97,100 @@ class EmailTarget:
                 async with asyncio.timeout(GOOD_BYE_TIMEOUT):
                     await client.quit()
         except (aiosmtplib.SMTPException, OSError) as error:
-            raise _failure(error, where) from None
+            raise self._failure(error, where) from None
         finally:
             client.close()
-        later = [each for each, code in refused.items() if not _for_good(code)]
+        later = [each for each, answer in refused.items() if not _for_good(answer.code)]
         if later:
             rest = orjson.dumps({**content, REMAINING: later})
-            raise PartlyTaken(_whom(refused), rest)
-        return _whom(refused) or None
+            raise PartlyTaken(self._whom(refused), rest)
+        return self._whom(refused) or None
 
     async def aclose(self) -> None:
         """Nothing is kept open."""
 
+    # -- what a server says -------------------------------------------------------------------
+
+    def _whom(self, refused: Refused) -> str:
+        """Who was refused, and with what words."""
+        share = max(MIN_SHARE, MAX_WORDS // max(1, len(refused)))
+
+        def told(address: str) -> str:
+            code, words = refused[address]
+            return f"{address} ({f'{code} {self._words(words, share)}'.rstrip()})"
+
+        gone = sorted(each for each, answer in refused.items() if _for_good(answer.code))
+        later = sorted(refused.keys() - gone)
+        parts = (("refused for", gone), ("refused for now for", later))
+        return ", ".join(f"{verb} {', '.join(map(told, whom))}" for verb, whom in parts if whom)
+
+    def _words(self, text: str, limit: int = MAX_WORDS) -> str:
+        """What a server said, without the password: one may repeat what it was sent."""
+        for secret in self._secrets:
+            text = text.replace(secret, MASK)
+        return printable(text, limit)
+
+    def _failure(self, error: Exception, where: str) -> Exception:
+        """What the library raised, talking to `where`, as `TargetFailed` or `JobRefused`."""
+        match error:
+            case aiosmtplib.SMTPAuthenticationError():
+                return TargetFailed(f"refused user name and password ({error.code})")
+            case aiosmtplib.SMTPRecipientsRefused():
+                refused = _refused(error)
+                return _refusal((code for code, _ in refused.values()), self._whom(refused))
+            case aiosmtplib.SMTPDataError():
+                return _refusal([error.code], self._answered(error, " to the e-mail"))
+            case aiosmtplib.SMTPSenderRefused() if error.code == TOO_LARGE:
+                return JobRefused(self._answered(error, " to the e-mail"))
+            case aiosmtplib.SMTPSenderRefused():
+                return TargetFailed(self._answered(error, " to the sender"))
+            case aiosmtplib.SMTPResponseException() if 200 <= error.code < 600:
+                return TargetFailed(self._answered(error))
+            case aiosmtplib.SMTPResponseException():
+                return TargetFailed("does not speak SMTP")
+        if type(error) is aiosmtplib.SMTPException:
+            # What the server does not offer, in the library's own words.
+            return TargetFailed(str(error).rstrip("."))
+        return TargetFailed(broken_off(error, where))
+
+    def _answered(self, error: aiosmtplib.SMTPResponseException, to: str = "") -> str:
+        return f"answered {error.code}{to}: {self._words(error.message)}".rstrip(": ")
+
 
 async def _hand_over(
     client: aiosmtplib.SMTP, made: EmailMessage, asked: list[str], *, others_have_it: bool
-) -> dict[str, int]:
-    """Send to those `asked`; returns who of them was refused, with the code. Raises where nobody
-    has it then."""
+) -> Refused:
+    """Send to those `asked`; returns who of them was refused. Raises where nobody has it then."""
     try:
         refused, _ = await client.send_message(made, recipients=asked)
     except aiosmtplib.SMTPRecipientsRefused as error:
-        codes = {each.recipient: each.code for each in error.recipients}
         if others_have_it:
-            return codes
-        if len({_for_good(code) for code in codes.values()}) > 1:
-            raise TargetFailed(_whom(codes)) from None
+            return _refused(error)
         raise
-    return {address: answer.code for address, answer in refused.items()}
+    return refused
 
 
-def _whom(refused: Mapping[str, int]) -> str:
-    """Who was refused, in words."""
-    gone = sorted(each for each, code in refused.items() if _for_good(code))
-    later = sorted(refused.keys() - gone)
-    parts = (("refused for", gone), ("refused for now for", later))
-    return ", ".join(f"{verb} {', '.join(whom)}" for verb, whom in parts if whom)
+def _refused(error: aiosmtplib.SMTPRecipientsRefused) -> Refused:
+    return {
+        each.recipient: aiosmtplib.SMTPResponse(each.code, each.message)
+        for each in error.recipients
+    }
 
 
-def _failure(error: Exception, where: str) -> Exception:
-    """What the library raised, talking to `where`, as `TargetFailed` or `JobRefused`."""
-    match error:
-        case aiosmtplib.SMTPAuthenticationError():
-            return TargetFailed(f"refused user name and password ({error.code})")
-        case aiosmtplib.SMTPRecipientsRefused():
-            return _refusal(min(each.code for each in error.recipients), "the recipients")
-        case aiosmtplib.SMTPDataError():
-            return _refusal(error.code, "the e-mail")
-        case aiosmtplib.SMTPSenderRefused() if error.code == TOO_LARGE:
-            return JobRefused(f"answered {error.code} to the e-mail")
-        case aiosmtplib.SMTPResponseException():
-            known = 200 <= error.code < 600
-            return TargetFailed(f"answered {error.code}" if known else "does not speak SMTP")
-    if type(error) is aiosmtplib.SMTPException:
-        # What the server does not offer, in the library's own words.
-        return TargetFailed(str(error).rstrip("."))
-    return TargetFailed(broken_off(error, where))
-
-
-def _refusal(code: int, what: str) -> Exception:
-    """A refusal by SMTP, for good or for now."""
-    return (JobRefused if _for_good(code) else TargetFailed)(f"answered {code} to {what}")
+def _refusal(codes: Iterable[int], reason: str) -> Exception:
+    """A refusal by SMTP, for good or, where that is so of one of the `codes`, for now."""
+    return (JobRefused if all(map(_for_good, codes)) else TargetFailed)(reason)
 
 
 def _for_good(code: int) -> bool:
     """Whether asking again would change nothing (RFC 5321 §4.2.1)."""
     return 500 <= code < 600
+
+
+def _spellings(settings: EmailSettings) -> list[str]:
+    """The password in each way it is sent: alone, or with the user name (RFC 4616), in base64."""
+    if settings.password is None:
+        return []
+    password = settings.password.get_secret_value()
+    sent = (password, f"\0{settings.username}\0{password}")
+    return [password, *(base64.b64encode(each.encode()).decode() for each in sent)]

@@ -1,7 +1,8 @@
 """What it is to be somewhere to send jobs: one attempt, one answer, within a time limit.
 
 Reasons name what happened, and where: host and port, or the topic; never a secret: no URL, no
-header, no text of the other side that might repeat one. Where jobs go over HTTP and SMTP is in
+header, no text of an HTTP server, which might repeat one. What an SMTP server says is told, since
+only it knows why; its password is taken out. Where jobs go over HTTP and SMTP is in
 rooms of their own, whose libraries are imported with the first job.
 """
 

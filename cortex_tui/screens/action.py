@@ -71,6 +71,11 @@ class ActionDialog(ReadingDialog[None]):
         of = f", event {number(job.event_id)}" if job.event_id is not None else ""
         yield _fact("Set off", Content(came + of))
         yield _fact("Key", said(job.key, MUTED))
+        content = dict(job.content) if job.content is not None else None
+        if content is not None and content.get("recipients") == []:
+            # An empty list beside an e-mail that somebody got would be a riddle.
+            del content["recipients"]
+            yield _fact("Recipients", Content("those of config.toml: the action names nobody"))
         if job.failures:
             yield Content()
             yield Content.styled("Failures", STRONG)
@@ -79,10 +84,10 @@ class ActionDialog(ReadingDialog[None]):
             yield Content.assemble((f"  {at}  ", MUTED), said(failure.reason, BAD))
         yield Content()
         yield Content.styled("What it says", STRONG)
-        if job.content is None:
+        if content is None:
             yield Content.styled("  It could not be filled in from the event.", MUTED)
         else:
-            yield from readable_value(job.content)
+            yield from readable_value(content)
         yield Content()
         yield Content.styled("As the subscription gives it", STRONG)
         yield from readable_value(job.action.model_dump(mode="json"))

@@ -409,7 +409,34 @@ async def test_a_mail_that_is_refused_for_good_is_dead_at_once(
     scene.happens()
 
     job = await scene.job(JobState.DEAD)
-    assert [each.reason for each in job.failures] == ["answered 550 to the recipients"]
+    assert [each.reason for each in job.failures] == [
+        "refused for ann@example.com (550 no such mailbox: ann@example.com hunter2)"
+    ]
+
+
+async def test_what_a_mail_server_says_is_short_and_inert_and_not_the_password(
+    begin: Begin,
+    post_office: StartPostOffice,
+    authority: Authority,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.cert))
+    office = await post_office(starttls=authority.server("mail-says"), users={"cortex": "hunter2"})
+    sent = base64.b64encode(b"\0cortex\0hunter2").decode()
+    login = base64.b64encode(b"hunter2").decode()
+    office.answer_recipient = lambda _: f"550 hunter2 {login} {sent} \x1b[31m" + "no " * 200
+    recipients = [f"user{position}@example.com" for position in range(50)]
+    email = mail_to(office, security="starttls", username="cortex", password="hunter2")
+    scene = await begin({**EMAIL, "recipients": recipients}, email=email)
+
+    scene.happens()
+
+    [failure] = (await scene.job(JobState.DEAD)).failures
+    for secret in ("hunter2", login[:6], sent[:6], "\x1b"):
+        assert secret not in failure.reason
+    assert all(address in failure.reason for address in recipients)
+    assert "(550 *** *** ***" in failure.reason
+    assert len(failure.reason) < 50 * 60
 
 
 @pytest.mark.usefixtures("fast")
@@ -425,8 +452,8 @@ async def test_a_mail_that_is_refused_for_now_goes_out_later_under_the_same_id(
 
     job = await scene.job(JobState.DONE)
     assert [each.reason for each in job.failures] == [
-        "answered 451 to the e-mail",
-        "answered 452 to the e-mail",
+        "answered 451 to the e-mail: Greylisted",
+        "answered 452 to the e-mail: Full",
     ]
     assert [each.message["Message-ID"] for each in office.mails] == [f"<{job.key}@example.com>"]
 
@@ -442,7 +469,8 @@ async def test_a_mail_that_is_too_large_says_nothing_of_its_server(
     scene.happens(event_id=2)
 
     [dead] = await scene.have(1, JobState.DEAD)
-    assert [each.reason for each in dead.failures] == ["answered 552 to the e-mail"]
+    [failure] = dead.failures
+    assert failure.reason.startswith("answered 552 to the e-mail: ")
     await scene.have(1, JobState.DONE)
 
 
@@ -457,7 +485,7 @@ async def test_a_mail_that_some_get_is_done_and_says_who_did_not(
     scene.happens()
 
     job = await scene.job(JobState.DONE)
-    assert [each.reason for each in job.failures] == ["refused for bob@example.com"]
+    assert [each.reason for each in job.failures] == ["refused for bob@example.com (550 no)"]
     assert office.mails[0].recipients == ("ann@example.com",)
 
 
@@ -496,8 +524,8 @@ async def test_a_mail_goes_again_to_those_alone_who_were_refused_for_now(
     ]  # fmt: skip
     assert job.attempts == 3
     assert [each.reason for each in job.failures] == [
-        "refused for carl@example.com, refused for now for bob@example.com",
-        "refused for now for bob@example.com",
+        "refused for carl@example.com (550 no), refused for now for bob@example.com (451 later)",
+        "refused for now for bob@example.com (451 later)",
     ]
     assert job.content is not None
     assert job.content["recipients"] == ["ann@example.com", *recipients[1:]]
@@ -516,8 +544,8 @@ async def test_a_mail_that_some_never_get_is_dead_and_retried_for_them_alone(
 
     dead = await scene.job(JobState.DEAD)
     assert [each.reason for each in dead.failures] == [
-        "refused for now for bob@example.com",
-        "refused for now for bob@example.com",
+        "refused for now for bob@example.com (452 full)",
+        "refused for now for bob@example.com (452 full)",
     ]
     office.answer_recipient = lambda _: "250 Taken"
     await scene.backend.retry_jobs(scene.product.id, JobChoice(job_id=dead.id))
@@ -542,8 +570,8 @@ async def test_a_mail_that_some_get_and_others_never_is_done_in_the_end(
 
     job = await scene.job(JobState.DONE)
     assert [each.reason for each in job.failures] == [
-        "refused for now for bob@example.com",
-        "refused for bob@example.com",
+        "refused for now for bob@example.com (451 later)",
+        "refused for bob@example.com (550 no)",
     ]
     assert [each.recipients for each in office.mails] == [("ann@example.com",)]
 
@@ -562,8 +590,8 @@ async def test_a_mail_that_nobody_gets_for_now_is_tried_again(
 
     job = await scene.job(JobState.DONE)
     assert [each.reason for each in job.failures] == [
-        "refused for bob@example.com, refused for now for ann@example.com",
-        "refused for bob@example.com",
+        "refused for bob@example.com (550 no), refused for now for ann@example.com (451 later)",
+        "refused for bob@example.com (550 no)",
     ]
 
 
@@ -669,7 +697,7 @@ OK = b"250 OK\r\n"
         (closes_at_once, "none", "the connection broke off"),
         (half_a_greeting, "none", "the connection broke off"),
         (speaks(OK, OK, OK, b"354 Go on\r\n"), "none", "the connection broke off"),
-        (says(b"554 No service\r\n"), "none", "answered 554"),
+        (says(b"554 No service\r\n"), "none", "answered 554: No service"),
         (says(b"\xff\xfe\x00\r\n" * 3), "none", "does not speak SMTP"),
         (answers(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "tls", "TLS failed: wrong version number"),
     ],

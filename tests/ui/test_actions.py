@@ -11,12 +11,13 @@ from typing import cast
 
 import pytest
 
-from cortex_tui.delivery_settings import DeliverySettings, HttpSettings
+from cortex_tui.delivery_settings import DeliverySettings, EmailSettings, HttpSettings
 from cortex_tui.demo.broker import Broker
 from cortex_tui.events import Job, JobState
 from cortex_tui.local.backend import LocalBackend
 from cortex_tui.models import Action, Product, SubscriptionDraft
 from tests.brokers import publish
+from tests.mailservers import PostOffice, StartPostOffice
 from tests.orchestrators import TOPIC, connected, draft
 from tests.ui.conftest import Orchestrator
 from tests.ui.driving import WIDE, Person, before
@@ -42,10 +43,26 @@ def port() -> Iterator[int]:
 
 
 @pytest.fixture
-async def local(tmp_path: Path, port: int) -> AsyncIterator[LocalBackend]:
+async def office(post_office: StartPostOffice) -> PostOffice:
+    return await post_office()
+
+
+@pytest.fixture
+async def local(tmp_path: Path, port: int, office: PostOffice) -> AsyncIterator[LocalBackend]:
     """An orchestrator that gives up at the first failure."""
     target = HttpSettings(url=f"http://127.0.0.1:{port}/hook")
-    delivery = DeliverySettings(webhook=target, max_attempts=1)
+    email = EmailSettings(
+        host=office.host,
+        port=office.port,
+        security="none",
+        sender="cortex@example.com",
+        recipients=("ops@example.com",),
+    )
+    delivery = DeliverySettings(webhook=target, email=email, max_attempts=1)
+    templates = tmp_path / "templates"
+    templates.mkdir()
+    for name in ("paid.subject.txt", "paid.txt"):
+        (templates / name).write_text("Paid")
     backend = await LocalBackend.open(tmp_path / "cortex.db", delivery=delivery)
     yield backend
     await backend.aclose()
@@ -247,6 +264,28 @@ async def test_an_action_that_cannot_be_made_was_never_attempted(
         await person.sees("▸ ✗ dead", "nothing")
         await person.press("enter")
         await person.sees("✗ dead", "given up, never attempted")
+
+
+async def test_an_e_mail_that_is_refused_says_who_what_and_whom_it_was_for(
+    orchestrator: Orchestrator, broker: Broker, office: PostOffice
+) -> None:
+    office.answer_recipient = lambda address: f"550 5.1.1 <{address}>: no such mailbox here"
+    mail = Action(type="conditional_email", template="paid")
+    product = await connected(
+        orchestrator.inside,
+        draft(broker),
+        SubscriptionDraft(name="mail", topic=TOPIC, event="*", actions=(mail,)),
+    )
+    set_off(broker, "POL-1")
+    await dead(orchestrator, product, 1)
+    async with before(orchestrator.open) as person:
+        await enter(person)
+        await person.sees("▸ ✗ dead", "mail")
+        await person.press("enter")
+        await person.sees("Recipients", "those of config.toml: the action names nobody")
+        await person.sees("refused for ops@example.com (550 5.1.1")
+        await person.sees("<ops@example.com>: no such mailbox here)")
+        assert not person.line('"recipients"')
 
 
 async def test_discard_asks_which(orchestrator: Orchestrator, broker: Broker) -> None:
