@@ -130,7 +130,7 @@ TYPES: list[tuple[type[Model], object, str, str, str]] = [
         "value is not a valid dict",
         "dict",
     ),
-    (SubscriptionChange, {"actions": 5}, "actions", "value is not a valid tuple", "tuple"),
+    (SubscriptionChange, {"actions": 5}, "actions", "value is not a valid list", "list"),
     *(
         (kind, body, where, "none is not an allowed value", "none.not_allowed")
         for kind, body, where in NULLS

@@ -64,7 +64,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     # collections and models
     "extra_forbidden": ("extra fields not permitted", "value_error.extra"),
     "list_type": ("value is not a valid list", "type_error.list"),
-    "tuple_type": ("value is not a valid tuple", "type_error.tuple"),
+    "tuple_type": ("value is not a valid list", "type_error.list"),  # there is no tuple in JSON
     "too_short": (
         "ensure this value has at least {min_length} items",
         "value_error.list.min_items",

@@ -393,6 +393,14 @@ def in_words(problem: FieldProblem, item: str = "") -> str:
             text = f"give at most {context['max_length']:,} characters"
         case "missing":
             text = "is required"
+        case "tuple_type":
+            text = "a list is expected: put [ ] around it"
+        case "model_type" if item:
+            text = f'an {item} is an object, such as {{"type": "record"}}'
+        case "dict_type":
+            text = 'an object is expected, such as {"id": 7}'
+        case "string_type":
+            text = "give a text, in quotes"
         case _:
             text = worded(problem.message)
     return f"{inside}: {text}" if inside else text

@@ -24,13 +24,15 @@ from cortex_tui.delivery_settings import (
 from cortex_tui.local import jobs, outbox, retries
 from cortex_tui.local.actions import MAX_RECIPIENTS, compile_action
 from cortex_tui.local.web_target import signature
-from cortex_tui.models import MAX_ACTIONS, Action
+from cortex_tui.models import MAX_ACTIONS, SubscriptionDraft
 
-TEXT = (Path(__file__).parents[2] / "docs" / "actions.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+TEXT = (DOCS / "actions.md").read_text(encoding="utf-8")
+CONDITIONS = (DOCS / "conditions.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+def blocks(language: str, text: str = TEXT) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 def test_the_configuration_is_taken() -> None:
@@ -71,9 +73,11 @@ def _default(value: Any) -> str:
     return "none" if value in (None, (), {}) else str(value).removesuffix(".0")
 
 
-@pytest.mark.parametrize("shown", blocks("json"))
-def test_every_action_can_be_saved(shown: str) -> None:
-    compile_action(Action.model_validate(json.loads(shown)), DeliverySettings())
+@pytest.mark.parametrize("shown", [*blocks("json"), *blocks("json", CONDITIONS)])
+def test_every_example_can_be_copied_into_the_field_and_saved(shown: str) -> None:
+    draft = SubscriptionDraft.model_validate({"name": "copied", "actions": json.loads(shown)})
+    for action in draft.actions:
+        compile_action(action, DeliverySettings())
 
 
 @pytest.mark.parametrize("secret", ["a text", "whsec_YSBrZXk="])
