@@ -169,17 +169,24 @@ class CortexApp(App[None]):
             return
         while len(self.screen_stack) > 1:
             await self.pop_screen()
-        self.workers.cancel_group(self, "backend")
-        await self.watched.close()
+        await self._let_go()
         self.target = target
         self._undo.clear()
-        self.open()
+        self._open()
         if isinstance(self.screen, ProductsScreen):
             self.screen.recall()
             self.screen.show_states(None)
 
-    def open(self) -> None:
-        """Open `target`, or try again."""
+    async def retry(self) -> None:
+        """Open `target` anew, where it could not be opened or cannot be asked."""
+        await self._let_go()
+        self._open()
+
+    async def _let_go(self) -> None:
+        self.workers.cancel_group(self, "backend")
+        await self.watched.close()
+
+    def _open(self) -> None:
         self.watched = self._to_be_watched()
         self._begin_watching()
 

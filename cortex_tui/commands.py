@@ -89,7 +89,7 @@ _O, _P, _1, _C, _S, _T, _E, _EE, _J, _JJ, _DR, _D, _A = Scope
 COMMANDS = {
     command.id: command
     for command in (
-        Command("retry", "r", "Try again", "Try again to open the orchestrator", _O, footer=True),
+        Command("retry", "r", "Try again", "Try again to reach the orchestrator", _O, footer=True),
         Command("open", "enter", "Open", "Open the product", _P, footer=True),
         Command(
             "trouble", "t", "Trouble", "What is wrong first, or by name again", _P,

@@ -52,6 +52,7 @@ from cortex_tui.models import (
 )
 from cortex_tui.person import who
 from cortex_tui.remote.bodies import body_of, changes_of, given
+from cortex_tui.remote.failures import NoSuchPath
 from cortex_tui.remote.http import Http
 from cortex_tui.remote.watch import Beat, Focus, Watch
 
@@ -171,8 +172,19 @@ class RemoteBackend:
         try:
             await self._http.ask("GET", "/products", ProductList, extension=True)
         except (Unsupported, NotFound, Invalid):
+            await self._check_url()
             return frozenset()
         return frozenset({Capability.LIST_PRODUCTS})
+
+    async def _check_url(self) -> None:
+        """Tell an orchestrator that has only the documented endpoints from a URL where there is
+        none. Raises `NoSuchPath` for the latter: it does not even know of products."""
+        try:
+            await self.poll(min(self._kept, default=1))
+        except NoSuchPath:
+            raise
+        except BackendError:
+            pass  # the path is known, whatever the matter is with that product
 
     async def _can(self, capability: Capability) -> bool:
         if self._capabilities is None:

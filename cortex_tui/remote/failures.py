@@ -32,6 +32,10 @@ _NOUNS = ("Product not found", "Subscription not found")
 _CHECK_URL = "Check the URL: it is where the API's /api/v1 begins, such as http://localhost:8004."
 
 
+class NoSuchPath(Unreachable):
+    """A path of the reference is not known there: the URL leads to something else."""
+
+
 def unreachable(error: Exception, url: httpx.URL) -> Unreachable:
     """What to say where no answer came."""
     where = address(url)
@@ -106,7 +110,7 @@ def refusal(response: httpx.Response, body: bytes, *, extension: bool) -> Backen
         case 404 | 405 if extension:
             return Unsupported("this orchestrator does not offer that", "It is an extension.")
         case 404 | 405:
-            return Unreachable(f"{where} has no such path: {response.url.path}", _CHECK_URL)
+            return NoSuchPath(f"{where} has no such path: {response.url.path}", _CHECK_URL)
         case 409:
             return Conflict(detail or "It is there already", hint)
         case 412:

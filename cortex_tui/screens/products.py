@@ -13,7 +13,7 @@ from textual.binding import BindingType
 from textual.content import Content
 from textual.dom import DOMNode
 
-from cortex_tui.backend import Capability, ProductIdKeeper
+from cortex_tui.backend import BackendError, Capability, ProductIdKeeper
 from cortex_tui.commands import COMMANDS, Scope, bindings
 from cortex_tui.screens.base import Page
 from cortex_tui.screens.columns import product_columns
@@ -89,7 +89,14 @@ class ProductsScreen(Page):
     @property
     def scopes(self) -> Mapping[Scope, DOMNode]:
         watched = self.cortex.watched
-        return {Scope.PRODUCTS if watched.backend or watched.stored else Scope.OPENING: self}
+        is_open = (watched.backend and not self._unanswered) or watched.stored
+        return {Scope.PRODUCTS if is_open else Scope.OPENING: self}
+
+    @property
+    def _unanswered(self) -> BackendError | None:
+        """Why there is no row: the orchestrator cannot be asked, and nothing is known of it."""
+        watched = self.cortex.watched
+        return watched.backend.problem if watched.backend and not watched.listed else None
 
     @property
     def _table(self) -> Table[Listed]:
@@ -119,11 +126,11 @@ class ProductsScreen(Page):
     def _show_summary(self) -> None:
         watched, summary = self.cortex.watched, self.query_one("#summary", Bar)
         self.query_one("#top", Bar).set(*self.cortex.title_line())
-        if problem := watched.backend.problem if watched.backend else None:
-            summary.set(said(f"⚠ {problem.text}", WARN))
-            return
         if not watched.listed:
             summary.set(Content())
+            return
+        if problem := watched.backend.problem if watched.backend else None:
+            summary.set(said(f"⚠ {problem.text}", WARN))
             return
         rate = sum(map(watched.rate, watched.states))
         summary.set(
@@ -168,10 +175,17 @@ class ProductsScreen(Page):
             head = [said(state.product.name, STRONG), state_mark(state)]
             head += [part for part in (since(state, self.cortex.now()),) if part]
             head += [said(state.broker, MUTED)] if state.broker else []
-            lines = [Content("  ").join(head), *folded(trouble(state), detail.size.width)]
+            wrong = [*trouble(state), *self._advice(state)]
+            lines = [Content("  ").join(head), *folded(wrong, detail.size.width)]
             if len(lines) < DETAIL_LINES:
                 lines += [said(state.product.description, MUTED)]
         detail.show(at_most(DETAIL_LINES, lines))
+
+    def _advice(self, state: Listed) -> list[Content]:
+        """What to do about an orchestrator that cannot be asked, where that is what is wrong."""
+        backend = self.cortex.watched.backend
+        problem = backend.problem if backend and state.unknown_since else None
+        return [said(problem.hint)] if problem and problem.hint else []
 
     def _show_notice(self) -> None:
         """Instead of an empty table: why it is empty, and what to do."""
@@ -182,10 +196,13 @@ class ProductsScreen(Page):
     def _why_empty(self) -> tuple[str, ...]:
         watched = self.cortex.watched
         if failure := watched.failure:
-            ways = _beside(self.offer("opening.retry", "try again"), self.offer("app.quit", "quit"))
-            return "Could not open", failure.message, "", failure.hint, "", ways
+            return "Could not open", failure.message, "", failure.hint, "", self._ways_out
         if watched.backend is None or not watched.seen:
             return "Opening…", self.cortex.target.name
+        if problem := self._unanswered:
+            again = "It is tried again by itself, ever more slowly, up to twice a minute."
+            title = "The orchestrator cannot be asked"
+            return title, problem.message, "", problem.hint, "", again, "", self._ways_out
         if watched.states:
             return self._listing.unmatched("product")
         helps = self.offer("app.help", "help")
@@ -205,6 +222,14 @@ class ProductsScreen(Page):
             "say which ones you work with.",
             "",
             _beside(self.offer("products.add", "add a product by its id"), helps),
+        )
+
+    @property
+    def _ways_out(self) -> str:
+        return _beside(
+            self.offer("opening.retry", "try again"),
+            self.offer("app.context", "another context"),
+            self.offer("app.quit", "quit"),
         )
 
     # -- commands -----------------------------------------------------------------------------
@@ -229,7 +254,8 @@ class ProductsScreen(Page):
     def refusal(self, command: str) -> str | None:
         """Why a command has nothing to work on."""
         if command == "retry":
-            return None if self.cortex.watched.failure else "It is being opened."
+            asked = self.cortex.watched.failure or self._unanswered
+            return None if asked else "It is being opened."
         state = self._table.selected
         if command in ("open", "edit", "toggle", "delete", "reconnect", "forget") and not state:
             return "No product is selected."
@@ -260,8 +286,8 @@ class ProductsScreen(Page):
         assert row is not None
         return self.cortex.watched.states[row.product.id].product
 
-    def do_retry(self) -> None:
-        self.cortex.open()
+    async def do_retry(self) -> None:
+        await self.cortex.retry()
         self.show_states(None)
 
     @on(Table.Chosen)

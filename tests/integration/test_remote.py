@@ -285,7 +285,7 @@ async def test_refusals(
 
     error = await failure(server.url)
 
-    assert type(error) is kind
+    assert isinstance(error, kind)
     assert message in error.message
     assert hint in error.hint
     assert "s3cret" not in error.text

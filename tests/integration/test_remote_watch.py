@@ -15,12 +15,13 @@ from cortex_tui.local.backend import LocalBackend
 from cortex_tui.models import ProductDraft, ProductState, SubscriptionChange, SubscriptionDraft
 from cortex_tui.opening import open_backend
 from cortex_tui.remote import RemoteBackend, http, watch
-from cortex_tui.server import create_app, serving
+from cortex_tui.server import create_app, examples, serving
 from cortex_tui.settings import Context, Remembered, Settings, Target
 from cortex_tui.states import ConnectionState
 from tests.counterparts import StartCounterpart
 from tests.waiting import until
 from tests.webservers import (
+    NO_PRODUCT,
     NOT_FOUND,
     Answer,
     Answering,
@@ -377,12 +378,44 @@ async def test_one_that_lists_its_products_and_says_nothing_of_it(web: StartWeb)
 
 async def test_what_it_can_do_is_asked_again_where_it_could_not_be_asked(web: StartWeb) -> None:
     well = False
-    server = web(lambda _: NOT_FOUND if well else Answer(503, b""))
+    server = web(lambda request: documented(2)(request) if well else Answer(503, b""))
     backend = await RemoteBackend.open(server.url)
     with pytest.raises(Unreachable):
         await backend.products()
     well = True
     assert await backend.products() == []
+    await backend.aclose()
+
+
+@pytest.mark.parametrize("product_ids", [(), (2, 3)])
+async def test_a_url_where_there_is_no_orchestrator_is_not_one_that_lists_no_products(
+    web: StartWeb, product_ids: tuple[int, ...]
+) -> None:
+    well = False
+    server = web(lambda request: documented(2)(request) if well else NOT_FOUND)
+    backend = await RemoteBackend.open(server.url, product_ids=product_ids)
+    async with watching(backend) as seen:
+        await until(lambda: backend.problem)
+        assert backend.problem is not None
+        assert "has no such path: /api/v1/products/" in backend.problem.message
+        assert "Check the URL" in backend.problem.hint
+        assert set(seen.states().values()) <= {UNKNOWN}
+        well = True
+        await until(lambda: backend.problem is None)
+
+
+@pytest.mark.parametrize(
+    "answer", [Answer(200, examples.CONFIG_DOCUMENT), NO_PRODUCT, Answer(500), Answer(403)]
+)
+async def test_one_that_lists_no_products_is_known_by_a_path_of_the_reference(
+    web: StartWeb, answer: Answer
+) -> None:
+    def only_that(request: Request) -> Answer:
+        return answer if request.path == "/api/v1/products/1/mqtt-config" else NOT_FOUND
+
+    backend = await RemoteBackend.open(web(only_that).url)
+    assert await backend.products() == []
+    assert backend.capabilities == frozenset()
     await backend.aclose()
 
 

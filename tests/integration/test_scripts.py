@@ -144,6 +144,17 @@ def test_garbage_is_unreachable_too(environment: dict[str, str], web: StartWeb) 
     assert "a web page, not with JSON" in finished.stderr
 
 
+@pytest.mark.parametrize("arguments", [["status"], ["status", "1"], ["status", "x"], ["products"]])
+def test_a_url_where_there_is_something_else(
+    environment: dict[str, str], web: StartWeb, arguments: list[str]
+) -> None:
+    url = web(lambda _: Answer(404, b"<html>")).url
+    finished = run(environment, "--url", f"{url}/foo", *arguments)
+    assert (finished.returncode, finished.stdout) == (UNREACHABLE, "")
+    assert "has no such path: /foo/api/v1/products/1/mqtt-config" in finished.stderr
+    assert "Check the URL" in finished.stderr
+
+
 def test_products_that_are_not_listed_are_asked_for_by_their_id(
     environment: dict[str, str], web: StartWeb
 ) -> None:

@@ -19,9 +19,9 @@ from cortex_tui.server import create_app, examples, serving
 from cortex_tui.settings import Context, Target
 from cortex_tui.widgets.text import DISABLED
 from tests.ui.conftest import Orchestrator
-from tests.ui.driving import WIDE, Person, before
+from tests.ui.driving import NARROW, WIDE, Person, before
 from tests.waiting import until
-from tests.webservers import Answer, Request, StartWeb, documented
+from tests.webservers import NOT_FOUND, Answer, Request, StartWeb, documented
 
 HOST = examples.CONFIG_DRAFT["broker"]["host"]
 
@@ -35,11 +35,11 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def person_before(url: str, *product_ids: int) -> Any:
+async def person_before(url: str, *product_ids: int, **options: Any) -> Any:
     async def opened(_: Target) -> Backend:
         return await RemoteBackend.open(url, product_ids=product_ids)
 
-    async with before(opened, size=WIDE) as person:
+    async with before(opened, **{"size": WIDE, **options}) as person:
         yield person
 
 
@@ -78,6 +78,55 @@ async def test_garbage_reads_unknown_and_keys_answer(
         well = True
         await person.sees("Product 2", "● connected")
         await person.sees_no(says)
+
+
+NOWHERE = "http://127.0.0.1:1"
+"""A port of the privileged ones that nobody has: whoever asks is refused at once."""
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE])
+async def test_what_cannot_be_asked_says_why_instead_of_having_no_products(
+    size: tuple[int, int],
+) -> None:
+    others = [Target("other", Context())]
+    async with person_before(NOWHERE, size=size, others=others) as person:
+        await person.sees("The orchestrator cannot be asked")
+        await person.sees("127.0.0.1:1 refuses connections")
+        await person.sees("Check the port, and that the orchestrator runs there: cortex serve.")
+        await person.sees("It is tried again by itself")
+        await person.sees("r  try again", "F7  another context", "q  quit")
+        await person.sees_no("product")
+        await assert_keys_answer(person)
+
+
+@pytest.mark.parametrize("answer", [NOT_FOUND, Answer(404, b"<html>")])
+async def test_a_url_where_there_is_something_else_says_so(web: StartWeb, answer: Answer) -> None:
+    async with person_before(f"{web(lambda _: answer).url}/foo", size=NARROW) as person:
+        await person.sees("has no such path: /foo/api/v1/products/1/mqtt-config")
+        await person.sees("Check the URL")
+        await person.sees_no("does not list")
+
+
+async def test_a_key_asks_again_at_once(web: StartWeb, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "FIRST_PAUSE", 600.0)
+    well = False
+    server = web(lambda request: documented(2)(request) if well else Answer(401))
+    async with person_before(server.url, size=NARROW) as person:
+        await person.sees("wants a token")
+        await person.sees("Set CORTEX_TOKEN")
+        asked = len(server.requests)
+        await person.press("r")
+        await until(lambda: len(server.requests) > asked)
+        await person.sees("wants a token")
+        well = True
+        await person.press("r")
+        await person.sees("say which ones you work with")
+
+
+async def test_the_advice_stands_below_the_rows_too() -> None:
+    async with person_before(NOWHERE, 2, size=NARROW) as person:
+        await person.sees("Product 2", "? unknown")
+        await person.sees("Check the port, and that the orchestrator runs there: cortex serve.")
 
 
 @contextmanager
