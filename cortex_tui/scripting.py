@@ -88,7 +88,7 @@ async def products(backend: Backend, as_json: bool) -> None:
 
 @click.argument("product", required=False)
 @json_option
-@click.option("--watch", is_flag=True, help="Go on, with a line for every change.")
+@click.option("--watch", is_flag=True, help="Go on, with a line wherever a state changes.")
 async def status(backend: Backend, product: str | None, as_json: bool, watch: bool) -> None:
     """Say how the connections are, of all products or of one.
 
@@ -96,6 +96,10 @@ async def status(backend: Backend, product: str | None, as_json: bool, watch: bo
 
     Exits with 0 where all that should be connected are, 1 where one is not, 3 where the
     orchestrator cannot be asked.
+
+    With --watch there is a line for every product, and from then on one where its state or the
+    cause of it is another: none for messages, and none for an attempt that fails as the one
+    before. That the orchestrator cannot be asked is told on stderr. Ctrl+C ends it, with 0.
 
     \b
     Examples:
@@ -118,16 +122,38 @@ async def status(backend: Backend, product: str | None, as_json: bool, watch: bo
 
 
 async def _follow(backend: Backend, chosen: int | None, as_json: bool) -> None:
-    told = None
+    told: dict[int, tuple[str, ...]] = {}
+    problem_told = None
     async with contextlib.aclosing(backend.watch()) as beats:
         async for changed in beats:
             for product_id, state in changed.items():
-                if state is not None and chosen in (None, product_id):
+                if chosen not in (None, product_id):
+                    continue
+                before = told.get(product_id)
+                if state is None:
+                    if before is not None:  # else it came and went within one beat
+                        del told[product_id]
+                        _tell_deleted(before[0], is_all=chosen is None)
+                elif _words(state) != before and not (before and _tries_again(state)):
+                    told[product_id] = _words(state)
                     _print_status(state, as_json)
             problem = backend.problem.text if backend.problem else None
-            if problem != told:
-                told = problem
+            if problem != problem_told:
+                problem_told = problem
                 click.echo(problem or "The orchestrator answers again.", err=True)
+
+
+def _tell_deleted(name: str, *, is_all: bool) -> None:
+    gone = NotFound(f"the product {name!r} was deleted")
+    if not is_all:
+        raise gone
+    click.echo(gone.message, err=True)
+
+
+def _tries_again(state: ProductState) -> bool:
+    """Whether an attempt is under way that is not the first: what it comes to is what counts."""
+    status = state.status
+    return state.state is ConnectionState.CONNECTING and status is not None and status.attempt > 1
 
 
 @click.argument("product")
@@ -257,18 +283,22 @@ def _print_status(state: ProductState, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_as_json(state)))
         return
+    name, word, *cause = _words(state)
+    counted = []
+    if state.status is not None:
+        count = state.status.messages_received
+        counted = [f"{count:,} message" + "s" * (count != 1)]
+    click.echo("; ".join([name, word, *counted, *cause]))
+
+
+def _words(state: ProductState) -> tuple[str, ...]:
+    """The product, its state and what is wrong: all that is said of it but what is counted."""
     status = state.status
-    parts = [plain(state.product.name), str(state.state)]
-    if status is not None:
-        count = status.messages_received
-        parts.append(f"{count:,} message" + "s" * (count != 1))
-        if status.connection_error:
-            parts.append(plain(worded(status.connection_error)))
-        if status.hint:
-            parts.append(plain(worded(status.hint)))
+    causes = [status.connection_error, status.hint] if status else []
+    told = [plain(worded(cause)) for cause in causes if cause]
     if state.problem:
-        parts.append(plain(state.problem))
-    click.echo("; ".join(parts))
+        told.append(plain(state.problem))
+    return (plain(state.product.name), str(state.state), *told)
 
 
 def print_json(value: object) -> None:

@@ -1,0 +1,106 @@
+"""What scripts are told of states that go on changing."""
+
+import json
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any, cast
+
+import pytest
+
+from cortex_tui.backend import Backend, NotFound, Unreachable
+from cortex_tui.models import ConnectionStatus, Product, ProductState
+from cortex_tui.scripting import status
+from cortex_tui.server import examples
+from cortex_tui.states import ConnectionState
+
+TYRES = Product(id=2, name="Tyres")
+REFUSED: dict[str, Any] = {
+    "connection_error": "the broker refuses connections",
+    "hint": "Start it.",
+}
+
+Beat = Mapping[int, ProductState | None]
+
+
+class Beating:
+    """An orchestrator whose states are these, one after the other."""
+
+    def __init__(self, *beats: Beat | Unreachable) -> None:
+        self._beats = beats
+        self.problem: Unreachable | None = None
+
+    async def products(self) -> list[Product]:
+        return [TYRES]
+
+    async def watch(self) -> AsyncGenerator[Beat]:
+        for beat in self._beats:
+            self.problem = beat if isinstance(beat, Unreachable) else None
+            yield {} if isinstance(beat, Unreachable) else beat
+
+
+def tyres(state: ConnectionState, count: int = 0, **values: Any) -> Beat:
+    told = {**examples.CONNECTED, "messages_received": count, "state": state, **values}
+    return {2: ProductState(product=TYRES, status=ConnectionStatus.model_validate(told))}
+
+
+async def watched(*beats: Beat | Unreachable, **options: Any) -> None:
+    given = {"product": None, "as_json": False, "watch": True, **options}
+    await status(cast("Backend", Beating(*beats)), **given)
+
+
+async def test_messages_make_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+    await watched(
+        tyres(ConnectionState.CONNECTED, 1),
+        tyres(ConnectionState.CONNECTED, 2),
+        tyres(ConnectionState.DISCONNECTED, 3),
+        tyres(ConnectionState.DISCONNECTED, 4, **REFUSED),
+        tyres(ConnectionState.CONNECTED, 5),
+    )
+    assert capsys.readouterr().out.splitlines() == [
+        "Tyres; connected; 1 message",
+        "Tyres; disconnected; 3 messages",
+        "Tyres; disconnected; 4 messages; the broker refuses connections; Start it.",
+        "Tyres; connected; 5 messages",
+    ]
+
+
+async def test_attempts_that_fail_as_the_one_before_make_no_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    await watched(
+        tyres(ConnectionState.CONNECTING, attempt=1),
+        tyres(ConnectionState.RETRYING, attempt=1, **REFUSED),
+        tyres(ConnectionState.CONNECTING, attempt=2),
+        tyres(ConnectionState.RETRYING, attempt=2, **REFUSED),
+        tyres(ConnectionState.CONNECTING, attempt=3),
+        tyres(ConnectionState.CONNECTED),
+    )
+    words = [line.split("; ")[1] for line in capsys.readouterr().out.splitlines()]
+    assert words == ["connecting", "retrying", "connected"]
+    await watched(tyres(ConnectionState.CONNECTING, attempt=7))
+    assert "connecting" in capsys.readouterr().out, "how it is at first is told"
+
+
+async def test_so_it_is_with_json(capsys: pytest.CaptureFixture[str]) -> None:
+    await watched(
+        tyres(ConnectionState.CONNECTED, 1), tyres(ConnectionState.CONNECTED, 2), as_json=True
+    )
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["state"] == "connected"
+
+
+async def test_what_is_deleted_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    beats = tyres(ConnectionState.CONNECTED), {2: None}
+    await watched(*beats)
+    assert capsys.readouterr().err == "the product 'Tyres' was deleted\n"
+    with pytest.raises(NotFound, match="the product 'Tyres' was deleted"):
+        await watched(*beats, product="tyres")
+
+
+async def test_an_orchestrator_that_is_away_is_told_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    away = Unreachable("it is away", "Wait.")
+    await watched(away, away, tyres(ConnectionState.CONNECTED))
+    told = capsys.readouterr()
+    assert told.err == "it is away. Wait.\nThe orchestrator answers again.\n"
+    assert told.out == "Tyres; connected; 0 messages\n"
