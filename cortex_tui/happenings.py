@@ -1,9 +1,7 @@
 """The commands for scripts about events and actions."""
 
-import asyncio
 import contextlib
 import json
-from collections.abc import Collection
 from datetime import UTC, datetime
 
 import click
@@ -11,6 +9,7 @@ import click
 from cortex_tui.backend import Backend, NotFound, Unreachable
 from cortex_tui.events import Event, JobChoice, JobState
 from cortex_tui.models import Product
+from cortex_tui.retrying import MOST, came_to, dead_letters, waits
 from cortex_tui.scripting import (
     SETTLE,
     command,
@@ -30,16 +29,7 @@ REASON = 300
 """Characters of a reason: who was refused, and what a mail server said to that."""
 SHOWN = 10
 """Dead letters that a retry names."""
-OUTCOMES = {
-    "done": (JobState.DONE,),
-    "recorded": (JobState.RECORDED,),
-    "dead": (JobState.DEAD,),
-    "waiting": (JobState.PENDING, JobState.RUNNING),
-}
-"""What a retry can come to."""
 _LIST = "`cortex actions PRODUCT` lists them."
-MOST = 500
-"""Rows that are asked for at once."""
 
 
 def register(group: click.Group) -> None:
@@ -232,20 +222,17 @@ async def actions(
 async def _retry(backend: Backend, product_id: int, choice: JobChoice, as_json: bool) -> None:
     """Retry dead letters, wait for what comes of it, and tell. Raises `NotFine` where one is dead
     again."""
-    chosen = (await _reasons(backend, product_id, choice, JobState.DEAD)).keys()
+    chosen = await dead_letters(backend, product_id, choice)
     count = await backend.retry_jobs(product_id, choice)
     if choice.job_id is not None and not count:
         raise NotFound(f"there is no dead letter {choice.job_id}", _LIST)
-    await _attempted(backend, product_id, choice, chosen)
-    came_to = {
-        what: await _reasons(backend, product_id, choice, *states, among=chosen)
-        for what, states in OUTCOMES.items()
-    }
-    again = came_to["dead"]
+    # An embedded orchestrator delivers only as long as it is open.
+    outcome = await came_to(backend, product_id, choice, chosen, seconds=SETTLE, while_any=waits)
+    again = outcome["dead"]
     if as_json:
-        print_json({"count": count, **{what: len(jobs) for what, jobs in came_to.items()}})
+        print_json({"count": count, **{what: len(jobs) for what, jobs in outcome.items()}})
     else:
-        parts = ", ".join(f"{len(jobs):,} {what}" for what, jobs in came_to.items() if jobs)
+        parts = ", ".join(f"{len(jobs):,} {what}" for what, jobs in outcome.items() if jobs)
         click.echo(f"{count:,} retried" + (f": {parts}" if parts else ""))
         for job_id in sorted(again)[:SHOWN]:
             click.echo(f"  {job_id}: {plain(again[job_id], REASON)}")
@@ -263,48 +250,3 @@ async def _discard(backend: Backend, product_id: int, choice: JobChoice, as_json
         print_json({"count": count})
     else:
         click.echo(f"{count:,} discarded")
-
-
-async def _reasons(
-    backend: Backend,
-    product_id: int,
-    choice: JobChoice,
-    *states: JobState,
-    among: Collection[int] | None = None,
-) -> dict[int, str]:
-    """Why each that is chosen and in one of the states failed last, by id; of those `among` them
-    where that is given."""
-    found: dict[int, str] = {}
-    if among is not None and not among:
-        return found
-    before = None if choice.job_id is None else choice.job_id + 1
-    oldest = choice.job_id or min(among or (0,))
-    while rows := await backend.jobs(
-        product_id,
-        states=states,
-        subscription_id=choice.subscription_id,
-        before=before,
-        limit=MOST if choice.job_id is None else 1,
-    ):
-        found |= {
-            row.id: row.failures[-1].reason if row.failures else ""
-            for row in rows
-            if row.id >= oldest and (among is None or row.id in among)
-        }
-        before = rows[-1].id
-        if before <= oldest:
-            break
-    return found
-
-
-async def _attempted(
-    backend: Backend, product_id: int, choice: JobChoice, chosen: Collection[int]
-) -> None:
-    """Wait until none of the `chosen` waits any more, or `SETTLE` seconds, since an embedded
-    orchestrator delivers only as long as it is open."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(SETTLE), contextlib.aclosing(backend.watch()) as beats:
-            async for _ in beats:
-                waiting = OUTCOMES["waiting"]
-                if not await _reasons(backend, product_id, choice, *waiting, among=chosen):
-                    break

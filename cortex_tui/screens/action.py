@@ -12,6 +12,7 @@ from textual.dom import DOMNode
 from cortex_tui.backend import Backend
 from cortex_tui.commands import Scope, bindings
 from cortex_tui.events import Job, JobChoice, JobState
+from cortex_tui.retrying import LOOK, Reasons, under_way
 from cortex_tui.screens.copying import Copies, of_action
 from cortex_tui.screens.dialogs import ReadingDialog
 from cortex_tui.widgets.payload import readable, readable_value
@@ -41,8 +42,8 @@ LOOKS = {
 
 LABEL = 14
 
-FOLLOWED, LOOK = 30.0, 0.3
-"""Seconds for which a retry is followed, and between two looks at it."""
+FOLLOWED = 30.0
+"""Seconds for which a retry is followed."""
 
 
 class ActionDialog(ReadingDialog[None]):
@@ -148,8 +149,7 @@ async def followed(backend: Backend, job: Job) -> AsyncIterator[Job]:
                 if not found or found[0].id != job.id:
                     return  # discarded meanwhile
                 yield found[0]
-                waits = found[0].state is JobState.PENDING and not found[0].attempts
-                if not waits and found[0].state is not JobState.RUNNING:
+                if not under_way(found[0]):
                     return
                 await asyncio.sleep(LOOK)
 
@@ -165,6 +165,18 @@ def tell_outcome(app: "CortexApp", job: Job) -> None:
         app.notify(f"{what}: failed again, and is repeated. {why}", severity="warning")
     else:
         app.notify(f"{what}: still waits for its attempt.")
+
+
+def tell_outcomes(app: "CortexApp", count: int, outcomes: Mapping[str, Reasons]) -> None:
+    """Say what came of the attempts of several."""
+    dead, waiting = outcomes["dead"], outcomes["waiting"]
+    words = {"dead": "given up again", "waiting": "failed again, repeated"}
+    parts = [f"{number(len(ids))} {words.get(what, what)}" for what, ids in outcomes.items() if ids]
+    why = next(filter(None, (*dead.values(), *waiting.values())), "")
+    app.notify(
+        f"Attempted anew: {number(count)}; {', '.join(parts) or 'gone meanwhile'}. {why}".rstrip(),
+        severity="error" if dead else "warning" if waiting else "information",
+    )
 
 
 NOT_DEAD = "Only what was given up can be retried."

@@ -10,13 +10,16 @@ from textual.content import Content
 from cortex_tui.backend import BackendError, Capability
 from cortex_tui.events import Job, JobChoice, JobState
 from cortex_tui.models import ProductState, Subscription
+from cortex_tui.retrying import came_to, dead_letters, under_way
 from cortex_tui.screens.action import (
+    FOLLOWED,
     NOT_DEAD,
     ActionDialog,
     followed,
     job_mark,
     retried,
     tell_outcome,
+    tell_outcomes,
 )
 from cortex_tui.screens.base import TablePane
 from cortex_tui.screens.copying import Copies, of_action
@@ -108,7 +111,8 @@ class ActionsPane(TablePane):
         self._state = state
         if self._view is None:
             self._view = DEAD if state.actions_dead else VIEWS[-1]
-        self._stale = self._stale or changed
+        behind = not self.listing.table.rows and self._view and self._known(self._view)
+        self._stale = self._stale or changed or bool(behind)
         at = self.cortex.now().timestamp()
         if self._stale and at >= self._next_read and not self._reading and self.offered:
             self._stale, self._next_read = False, at + READ_INTERVAL
@@ -157,16 +161,20 @@ class ActionsPane(TablePane):
         self.page.refresh_bindings()
 
     def _views(self) -> Content:
-        state = self._state
-        counts = {"dead": state.actions_dead, "waiting": state.actions_pending} if state else {}
         parts = []
         for view in VIEWS:
-            count = counts.get(view.name)
+            count = self._known(view)
             text = f"{view.name} {number(count)}" if count else view.name
             chosen = view is self._view
             style = BAD if view is DEAD and count else ACCENT if chosen else MUTED
             parts.append(Content.styled(f"(•) {text}" if chosen else f"( ) {text}", style))
         return Content("   ").join(parts)
+
+    def _known(self, view: View) -> int:
+        """How many there are in a view, as far as that is told without looking."""
+        state = self._state
+        counts = {"dead": state.actions_dead, "waiting": state.actions_pending} if state else {}
+        return counts.get(view.name, 0)
 
     def _why_empty(self) -> tuple[str, ...]:
         table = self.listing.table
@@ -178,7 +186,7 @@ class ActionsPane(TablePane):
             return self.listing.unmatched("action here")
         if self._failure:
             return "The actions could not be read", self._failure.message, self._failure.hint
-        if not self._loaded or self._view is None:
+        if not self._loaded or self._view is None or self._known(self._view):
             return "Reading the actions…", ""
         title = "No actions yet" if self._view is VIEWS[-1] else f"None {self._view.name}"
         return title, self._view.empty, "", self.page.offer("actions.view", "another view")
@@ -254,7 +262,7 @@ class ActionsPane(TablePane):
 
     async def do_retry(self) -> None:
         job = self._selected
-        await self._retry(JobChoice(job_id=job.id))
+        await self._begin_retry(JobChoice(job_id=job.id))
         async for now in followed(self.backend, job):
             job = now
         tell_outcome(self.cortex, job)
@@ -267,8 +275,21 @@ class ActionsPane(TablePane):
         await self._retry(JobChoice())
 
     async def _retry(self, choice: JobChoice) -> None:
-        self.cortex.notify(retried(await self.backend.retry_jobs(self._product_id, choice)))
+        backend, product_id = self.backend, self._product_id
+        chosen = await dead_letters(backend, product_id, choice)
+        if not (count := await self._begin_retry(choice)):
+            return
+        outcomes = await came_to(
+            backend, product_id, choice, chosen, seconds=FOLLOWED, while_any=under_way
+        )
+        tell_outcomes(self.cortex, count, outcomes)
         self._read_soon()
+
+    async def _begin_retry(self, choice: JobChoice) -> int:
+        count = await self.backend.retry_jobs(self._product_id, choice)
+        self.cortex.notify(retried(count))
+        self._read_soon()
+        return count
 
     async def do_discard(self) -> None:
         job = self._selected

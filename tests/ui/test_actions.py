@@ -7,7 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -16,6 +16,7 @@ from cortex_tui.demo.broker import Broker
 from cortex_tui.events import Job, JobState
 from cortex_tui.local.backend import LocalBackend
 from cortex_tui.models import Action, Product, SubscriptionDraft
+from cortex_tui.screens.actions import ActionsPane
 from tests.brokers import publish
 from tests.mailservers import PostOffice, StartPostOffice
 from tests.orchestrators import TOPIC, connected, draft
@@ -206,14 +207,51 @@ async def test_retry_one_then_all_of_its_subscription_then_all(
             await until(lambda: got)
             assert got[0]["id"] in {job.key for job in jobs}  # the same key as before
             await person.press("T")
-            await person.sees("5 Actions ✗ ")
+            await person.sees("Attempted anew: ", " done.")
             await until(lambda: len(got) >= 3)
             await person.press("a")
             await person.sees_no("5 Actions ✗")
+            await person.sees("Attempted anew: ", " done.")
             await person.sees("Nothing was given up.")
             assert {str(each["id"]) for each in got} == {job.key for job in jobs}
         await person.press("a")
         await person.sees("There are no dead letters.")
+
+
+async def test_retrying_several_says_what_came_of_it(
+    orchestrator: Orchestrator, broker: Broker
+) -> None:
+    product = await product_of(orchestrator, broker)
+    set_off(broker, "POL-1")
+    await dead(orchestrator, product, 2)
+    async with before(orchestrator.open, size=WIDE) as person:
+        await enter(person)
+        await person.sees("(•) dead 2")
+        await person.press("a")  # nobody listens
+        await person.sees("Attempted anew: 2; 2 given up again.")
+        await person.sees("connection refused (127.0.0.1:")
+
+
+async def test_an_empty_list_never_contradicts_the_number_above_it(
+    embedded: Orchestrator, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    product = await product_of(embedded, broker)
+    set_off(broker, "POL-1")
+    await dead(embedded, product, 2)
+    jobs, behind = embedded.inside.jobs, True
+
+    async def read(product_id: int, **choice: Any) -> list[Job]:
+        return [] if behind else await jobs(product_id, **choice)
+
+    monkeypatch.setattr(embedded.inside, "jobs", read)
+    async with before(embedded.open) as person:
+        await enter(person)
+        await person.sees("(•) dead 2")
+        await until(lambda: person.app.screen.query_one(ActionsPane)._loaded)
+        await person.sees("Reading the actions…")
+        assert not person.line("None dead")
+        behind = False
+        await person.sees("▸ ✗ dead", "webhook", "other")
 
 
 async def retried(orchestrator: Orchestrator, product: Product, job_id: int) -> bool:
