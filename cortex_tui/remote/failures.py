@@ -31,6 +31,19 @@ _NOUNS = ("Product not found", "Subscription not found")
 
 _CHECK_URL = "Check the URL: it is where the API's /api/v1 begins, such as http://localhost:8004."
 
+_NAME_THE_AUTHORITY = (
+    "Name the file of its certificate authority as ca_file of a context in config.toml, "
+    "or in SSL_CERT_FILE."
+)
+_OTHER_NAME = "Write a name or address that it was issued for into the URL."
+_UNTRUSTED = {
+    9: "Check the clock of both machines.",  # not valid yet
+    10: "Renew it, or check the clock of this machine.",  # expired
+    62: _OTHER_NAME,
+    64: _OTHER_NAME,  # as 62, of an IP address
+}
+"""By OpenSSL's code of a verification that failed."""
+
 
 class NoSuchPath(Unreachable):
     """A path of the reference is not known there: the URL leads to something else."""
@@ -53,7 +66,7 @@ def unreachable(error: Exception, url: httpx.URL) -> Unreachable:
             case ssl.SSLCertVerificationError():
                 return Unreachable(
                     f"The certificate of {where} is not trusted: {cause.verify_message}",
-                    "Give the file of its certificate authority, or the name it was issued for.",
+                    _UNTRUSTED.get(cause.verify_code, _NAME_THE_AUTHORITY),
                 )
             case ssl.SSLError():
                 return Unreachable(

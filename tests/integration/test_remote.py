@@ -201,9 +201,11 @@ async def test_tls(local: LocalBackend, authority: Authority, tmp_path: Path) ->
         plain = await failure(by_name.replace("https", "http"))
 
     assert "is not trusted" in untrusted.message
-    assert "certificate authority" in untrusted.hint
+    assert "ca_file of a context in config.toml" in untrusted.hint
+    assert "SSL_CERT_FILE" in untrusted.hint
     assert "is not trusted" in other_name.message
     assert "127.0.0.1" in other_name.message
+    assert "a name or address that it was issued for" in other_name.hint
     assert "https://" in plain.hint
 
 
@@ -215,6 +217,7 @@ async def test_a_certificate_that_has_expired(
     error = await failure(f"https://127.0.0.1:{port}", ca_file=authority.cert)
     assert isinstance(error, Unreachable)
     assert "certificate has expired" in error.message
+    assert "Renew it" in error.hint
 
 
 async def test_tls_where_there_is_none(counterpart: StartCounterpart) -> None:
