@@ -1,6 +1,7 @@
 """The last word before the terminal: nothing it would obey, and only what it can draw."""
 
 import os
+from pathlib import Path
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -21,6 +22,9 @@ _ASCII = str.maketrans(
         "”": '"', "‘": "'", "’": "'", UNSHOWN: "?", "\u00a0": " ", "▼": "v", "▲": "^", "→": ">",
     }
 )  # fmt: skip
+
+_BY_PYTHON = ("C.UTF-8", "C.utf8", "UTF-8")
+"""What Python may put in the place of the C locale."""
 
 
 class Inert(LineFilter):
@@ -52,11 +56,27 @@ def to_ascii(text: str) -> str:
 
 
 def speaks_utf8() -> bool:
-    """Whether the locale of the environment is a UTF-8 one (POSIX: LC_ALL, LC_CTYPE, LANG)."""
-    for variable in ("LC_ALL", "LC_CTYPE", "LANG"):
-        if value := os.environ.get(variable):
-            return "utf8" in value.lower().replace("-", "")
-    return False
+    """Whether the locale of the environment is a UTF-8 one (POSIX: LC_ALL, LC_CTYPE, LANG).
+
+    In the C locale Python writes another into LC_CTYPE before anything else (PEP 538): that one
+    counts only where nothing is set at all.
+    """
+    overall, characters, language = map(os.environ.get, ("LC_ALL", "LC_CTYPE", "LANG"))
+    by_python = None
+    if characters in _BY_PYTHON:
+        characters, by_python = _given_at_start("LC_CTYPE"), characters
+    locale = overall or characters or language or by_python or ""
+    return "utf8" in locale.lower().replace("-", "")
+
+
+def _given_at_start(variable: str) -> str | None:
+    """A variable as the process was given it; none, too, where the system does not tell."""
+    try:
+        given = Path("/proc/self/environ").read_bytes().decode(errors="replace")
+    except OSError:
+        return None
+    pairs = (pair.partition("=") for pair in given.split("\0"))
+    return next((value for name, _, value in pairs if name == variable), None)
 
 
 def _inert(text: str) -> str:

@@ -72,6 +72,35 @@ def test_without_a_mouse_none_is_asked_for(environment: dict[str, str]) -> None:
         seen.close()
 
 
+@pytest.mark.parametrize(
+    ("locale", "drawn"),
+    [
+        ({"LANG": "C"}, "ASCII"),
+        ({"LANG": "POSIX"}, "ASCII"),
+        ({"LANG": "en_US.ISO-8859-1"}, "ASCII"),
+        ({"LC_CTYPE": "C", "LANG": "C.UTF-8"}, "ASCII"),
+        ({"LC_ALL": "C", "LANG": "C.UTF-8"}, "ASCII"),
+        ({"LANG": "C.UTF-8"}, "Unicode"),
+        ({"LC_CTYPE": "C.UTF-8", "LANG": "C"}, "Unicode"),
+        ({"LC_ALL": "C.UTF-8", "LANG": "C"}, "Unicode"),
+        ({}, "Unicode"),
+    ],
+)
+def test_the_locale_says_what_is_drawn(
+    environment: dict[str, str], locale: dict[str, str], drawn: str
+) -> None:
+    for variable in ("LC_ALL", "LC_CTYPE", "LANG"):
+        environment.pop(variable, None)
+    seen = Seen({**environment, **locale})
+    try:
+        wait_until(lambda: seen.shows(b"No products yet"))
+        os.write(seen.ours, b"?")  # the help has a scrollbar
+        wait_until(lambda: seen.shows(b"Turn the order round"))
+        assert ("ASCII" if seen.output.isascii() else "Unicode") == drawn
+    finally:
+        seen.close()
+
+
 def test_keys_that_cannot_be_are_refused_before_anything_is_drawn(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
