@@ -32,6 +32,8 @@ FAILED_AT = {stage: code for code, stage in enumerate(Stage, start=10)}
 """Exit codes: 10 is DNS, 15 the round trip."""
 FAILED = 1
 """Where an orchestrator tells no stage."""
+INTERRUPTED = 130
+"""Ctrl+C, as shells have it."""
 
 PASSWORD = "CORTEX_TEST_PASSWORD"  # noqa: S105 - the name of the variable
 SCHEMES = {"mqtt": (1883, False), "mqtts": (8883, True)}
@@ -68,6 +70,7 @@ Exit codes:
   1    failed, and the orchestrator tells no stage
   2    wrong usage
   3    the orchestrator cannot be asked
+  130  given up with Ctrl+C
 
 \b
 Examples:
@@ -105,9 +108,13 @@ def test(invocation: Any, /, target: str | None, as_json: bool, **options: Any) 
     """
     options["timeout"] = options["timeout"] or invocation.settings.test_seconds
     try:
-        results = daemon.run(_run(invocation, target, options))
-    except KeyboardInterrupt:
-        sys.exit(130)
+        if target is not None and _is_url(target):
+            made = _of_url(target, options)  # outside the loop: one Ctrl+C ends its question
+            results = [(target, daemon.run(_probed(made)))]
+        else:
+            results = daemon.run(_run(invocation, target, options))
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(INTERRUPTED)
     except ValidationError as error:
         raise _misused(field_problems(error)[0]) from None
     if as_json:
@@ -145,8 +152,6 @@ def _misused(problem: FieldProblem) -> SettingsError:
 
 
 async def _run(invocation: Any, target: str | None, options: dict[str, Any]) -> list[Test]:
-    if target is not None and _is_url(target):
-        return [await _of_url(target, options)]
     if target is not None and _ADDRESS.fullmatch(target):
         raise SettingsError(
             "the target has no scheme", "Write mqtt://HOST:PORT, or mqtts:// for TLS."
@@ -164,20 +169,22 @@ async def _run(invocation: Any, target: str | None, options: dict[str, Any]) -> 
 # -- a broker by its URL ----------------------------------------------------------------------
 
 
-async def _of_url(url: str, options: dict[str, Any]) -> Test:
-    from cortex_tui.daemon import in_daemon_thread
-    from cortex_tui.local.probe import probe
-
+def _of_url(url: str, options: dict[str, Any]) -> ConnectionTest:
     access = parse(url)
     user = access["username"]
     if user is None and options["password_file"] is not None:
         raise SettingsError(
             "--password-file is given, and the URL names no user", "Write mqtt://USER@HOST."
         )
-    made = ConnectionTest.model_validate(
+    return ConnectionTest.model_validate(
         {**access, **_given(options), "password": _password(options, user) or _asked(user)}
     )
-    return url, await in_daemon_thread("cortex-probe", partial(probe, made))
+
+
+async def _probed(made: ConnectionTest) -> ConnectionTestResult:
+    from cortex_tui.local.probe import probe
+
+    return await daemon.in_daemon_thread("cortex-probe", partial(probe, made))
 
 
 def parse(url: str) -> dict[str, Any]:

@@ -4,7 +4,9 @@ import asyncio
 import json
 import os
 import pty
+import signal
 import subprocess
+import termios
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ from tests.brokers import ANONYMOUS, StartMosquitto, tls, users
 from tests.certificates import Authority
 from tests.orchestrators import configured, draft
 from tests.processes import CORTEX, run
-from tests.waiting import DEADLINE
+from tests.waiting import DEADLINE, wait_until
 
 
 def test_a_url_and_a_round_trip(
@@ -118,6 +120,38 @@ def test_a_password_is_asked_for_and_not_shown(
     assert process.wait(DEADLINE) == 0
     assert b"Connected in" in shown
     assert b"wonderland" not in shown
+
+
+@pytest.mark.parametrize("key", [b"\x03", b"\x04"], ids=["Ctrl+C", "Ctrl+D"])
+def test_one_key_gives_the_question_for_the_password_up(
+    environment: dict[str, str], key: bytes
+) -> None:
+    process, terminal = pty.fork()
+    if process == 0:
+        os.execve(CORTEX[0], [*CORTEX, "test", "mqtt://alice@localhost:1"], environment)
+    before, shown = termios.tcgetattr(terminal), b""
+    while b"Password of alice" not in shown:
+        shown += os.read(terminal, 4_096)
+    wait_until(lambda: not termios.tcgetattr(terminal)[3] & termios.ECHO)
+    os.write(terminal, key)
+    ended = [0, 0]
+
+    def ends() -> bool:
+        ended[:] = os.waitpid(process, os.WNOHANG)
+        return ended[0] == process
+
+    try:
+        wait_until(ends)
+    except AssertionError:
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+        raise
+    assert os.waitstatus_to_exitcode(ended[1]) == 130
+    assert termios.tcgetattr(terminal) == before, "what is typed shows again"
+    shown += os.read(terminal, 4_096)
+    os.close(terminal)
+    assert b"\n" in shown, "the prompt of the shell stands on a line of its own"
+    assert b"Traceback" not in shown
 
 
 @pytest.mark.parametrize(
