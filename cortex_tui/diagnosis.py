@@ -152,7 +152,7 @@ def _lines(result: ConnectionTestResult) -> Iterator[str]:
         yield "The broker grants:"
         yield from (f"  {name}: {value}" for name, value in granted(result.grants))
     for grant in result.filters:
-        answer = grant.reason if grant.granted_qos is None else f"QoS {grant.granted_qos}"
+        answer = grant.reason if grant.granted_qos is None else f"up to QoS {grant.granted_qos}"
         yield f"Filter {grant.filter}: {answer}"
     for trip in result.round_trips:
         answer = "did not come back" if trip.ms is None else f"{trip.ms} ms"

@@ -41,7 +41,7 @@ def host(text: str) -> str:
         raise ValueError("host is empty: give a name such as localhost, or an IP address")
     if "://" in text:
         raise ValueError(
-            "host contains a scheme: leave out everything up to '://', and choose TLS with use_tls"
+            "host contains a scheme: leave out everything up to '://'; for mqtts turn use_tls on"
         )
     if "@" in text:
         raise ValueError("host contains '@': put the user name into its own field")

@@ -7,8 +7,11 @@ database block.
 import asyncio
 import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+
+from pydantic import SecretStr
 
 from cortex_tui.diagnosis import Stage
 from cortex_tui.differences import differences
@@ -31,6 +34,17 @@ REMOVE_TIMEOUT = 10.0
 """Seconds for the batch that is being committed while its product is deleted."""
 
 
+Secrets = dict[str, SecretStr | None]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A configuration, with the secrets it is run with."""
+
+    config: MqttConfig
+    secrets: Secrets = field(default_factory=dict)
+
+
 class Connections:
     """The connections of one orchestrator, by product."""
 
@@ -44,8 +58,10 @@ class Connections:
         self._on_change = on_change
         self._network = Network(self._pipeline.run)
         self._connections: dict[int, Connection] = {}
-        self._running: dict[int, MqttConfig] = {}
-        """The configuration each product was last told to run with."""
+        self._running: dict[int, _Run] = {}
+        """What each product was last told to run with."""
+        self._waiting: dict[int, tuple[int | None, int | None, tuple[str, ...]]] = {}
+        """By product the versions that run and are stored, and the fields in which they differ."""
 
     def stop(self) -> None:
         """Disconnect all; they do not come back."""
@@ -63,6 +79,7 @@ class Connections:
     def remove(self, product_id: int) -> None:
         """Disconnect a product for good, and wait until nothing more of it can be written."""
         self._running.pop(product_id, None)
+        self._waiting.pop(product_id, None)
         if connection := self._connections.pop(product_id, None):
             stop = partial(connection.stop, ConnectionState.DISABLED, forget_session=True)
             self._network.call(stop)
@@ -81,13 +98,15 @@ class Connections:
         if not overview.product.enabled:
             self._network.call(partial(connection.stop, ConnectionState.DISABLED))
             return
-        self._running[product_id] = overview.config
+        self._running[product_id] = _Run(overview.config)
         try:
-            plan = self._plan(overview.config)
+            secrets = self._secrets(product_id)
         except VaultError as error:
             cause = Cause(Stage.CONNECT, error.message, error.hint, latch=True)
             self._network.call(partial(connection.interrupt, cause))
             return
+        self._running[product_id] = _Run(overview.config, secrets)
+        plan = self._plan(overview.config, secrets)
         self._network.call(partial(connection.start, plan))
 
     def apply_subscriptions(self, product_id: int) -> None:
@@ -96,15 +115,19 @@ class Connections:
         running = self._running.get(product_id)
         if running is None:
             return
-        filters = self._route(product_id, running.topics)
+        topics = running.config.topics
+        filters = self._route(product_id, topics)
         subscribe = self._connections[product_id].subscribe
-        self._network.call(partial(subscribe, filters, running.topics.qos))
+        self._network.call(partial(subscribe, filters, topics.qos))
 
-    def _plan(self, config: MqttConfig) -> Plan:
-        secrets = {
-            "password": self._store.password(config.product_id),
-            "client_key": self._store.client_key(config.product_id),
+    def _secrets(self, product_id: int) -> Secrets:
+        """Those that are stored. Raises `VaultError`."""
+        return {
+            "password": self._store.password(product_id),
+            "client_key": self._store.client_key(product_id),
         }
+
+    def _plan(self, config: MqttConfig, secrets: Secrets) -> Plan:
         broker = config.broker
         return Plan(
             broker=broker.model_copy(update=secrets),
@@ -170,7 +193,7 @@ class Connections:
                 **counted, updated_at=datetime.now(UTC), state=ConnectionState.NOT_CONFIGURED
             )
         link = connection.link
-        waits = link.version not in (None, overview.config.version)
+        waiting = () if link.version is None else self._differing(overview.config)
         return ConnectionStatus(
             **counted,
             connected=link.state is ConnectionState.CONNECTED,
@@ -187,12 +210,30 @@ class Connections:
             attempt=link.attempt,
             next_attempt_at=link.next_attempt_at,
             refused_filters=link.refused,
-            requires_restart=waits,
-            waiting_changes=self._waiting(overview.config) if waits else (),
+            requires_restart=bool(waiting),
+            waiting_changes=waiting,
             last_disconnect_reason=link.last_disconnect_reason,
             ping_ms=link.ping_ms,
         )
 
-    def _waiting(self, stored: MqttConfig) -> tuple[str, ...]:
-        running = self._running.get(stored.product_id, stored)
-        return tuple(each.field for each in differences(stored, running))
+    def _differing(self, stored: MqttConfig) -> tuple[str, ...]:
+        """The fields in which what is stored differs from what runs: none where values were put
+        back, though that is another version. Who asks most is answered from memory."""
+        product_id = stored.product_id
+        running = self._running.get(product_id)
+        if running is None or running.config.version == stored.version:
+            return ()
+        versions = running.config.version, stored.version
+        known = self._waiting.get(product_id)
+        if known is None or known[:2] != versions:
+            known = *versions, self._compared(stored, running)
+            self._waiting[product_id] = known
+        return known[2]
+
+    def _compared(self, stored: MqttConfig, running: _Run) -> tuple[str, ...]:
+        fields = [each.field for each in differences(stored, running.config)]
+        try:
+            secrets = self._secrets(stored.product_id)
+        except VaultError:
+            return tuple(fields)  # to connect anew would not help
+        return (*fields, *(name for name in secrets if secrets[name] != running.secrets.get(name)))

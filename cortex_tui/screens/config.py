@@ -29,7 +29,8 @@ from cortex_tui.models import (
 from cortex_tui.screens.base import Pane
 from cortex_tui.screens.dialogs import Option, Question
 from cortex_tui.screens.history import HistoryDialog, changes
-from cortex_tui.screens.test import BESIDE, TestDialog
+from cortex_tui.screens.test import TestDialog
+from cortex_tui.states import ConnectionState
 from cortex_tui.topics import broker_filters, effective_topic, unshared
 from cortex_tui.widgets.certificate import SOON, certificate_lines
 from cortex_tui.widgets.form import Field, Form
@@ -272,9 +273,17 @@ class ConfigPane(Pane):
         await self.save()
 
     async def do_apply(self) -> None:
+        first = self._stored is None
         if not self.dirty or (await self._changes_are_meant() and await self.save()):
-            await self.backend.reconnect(self._product_id)
+            if not (first and await self._connects()):
+                await self.backend.reconnect(self._product_id)
             self.cortex.notify("Connecting with the saved values.")
+
+    async def _connects(self) -> bool:
+        """Whether there is a connection, or one is being made: what was saved is the first
+        configuration, and an orchestrator may not wait for a word to run it."""
+        state = (await self.backend.status(self._product_id)).state
+        return state in (ConnectionState.CONNECTING, ConnectionState.CONNECTED)
 
     async def _changes_are_meant(self) -> bool:
         """Whether the person means what will change, where that touches a running connection."""
@@ -312,7 +321,7 @@ class ConfigPane(Pane):
             self._complain()
             return
         self.app.clear_notifications()  # what was to be corrected is
-        why = BESIDE
+        why: str | None = None
         while (test := self._test()) is not None:
             dialog = TestDialog(self._product_id, test, why)
             trusted = await self.app.push_screen_wait(dialog)

@@ -1,5 +1,6 @@
 """The connection test: tries the values it is given, beside the running connection."""
 
+import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import ClassVar
@@ -45,6 +46,8 @@ RUNNING = ("…", ACCENT)
 WAITING = (" ", MUTED)
 
 BESIDE = "Connecting beside the running connection, which is not disturbed."
+ALONE = "Connecting, for a test only."
+_CODED = re.compile(r"Connection failed with code (\d+)")
 
 
 class TestDialog(Dialog[Certificate | None]):
@@ -57,8 +60,9 @@ class TestDialog(Dialog[Certificate | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(Scope.TEST)]
 
-    def __init__(self, product_id: int, test: ConnectionTest, why: str = BESIDE) -> None:
-        """`why` says what is to be known of this test while it runs."""
+    def __init__(self, product_id: int, test: ConnectionTest, why: str | None = None) -> None:
+        """`why` says what is to be known of this test while it runs; by default, what it means for
+        the connection of the product."""
         super().__init__()
         self._product_id = product_id
         self._test = test
@@ -94,7 +98,9 @@ class TestDialog(Dialog[Certificate | None]):
 
     def do_again(self) -> None:
         """Run the test, anew where it runs already."""
-        self._start(self._test, self._why)
+        state = self.cortex.watched.states.get(self._product_id)
+        runs = state is not None and state.status is not None and state.status.connected
+        self._start(self._test, self._why or (BESIDE if runs else ALONE))
 
     def _start(self, test: ConnectionTest, why: str) -> None:
         self.run_worker(self._told(self._run(test, why)), group="test", exclusive=True)
@@ -147,6 +153,8 @@ class TestDialog(Dialog[Certificate | None]):
         """Why a command has nothing to do."""
         if command == "trust" and self._untrusted is None:
             return "Trust is not what is missing: no unknown issuer was met."
+        if command == "round_trip" and self._result is not None and not self._result.connected:
+            return "The test did not get as far as that."
         return None
 
     @property
@@ -236,7 +244,7 @@ class RoundTripDialog(FormDialog[RoundTripTopic]):
     ) -> None:
         suggested = {"round_trip_topic": matched_by(filters[0])} if filters else {}
         fields = (Field("round_trip_topic", "Topic", "one that the broker delivers to you"),)
-        super().__init__("Round trip", RoundTripTopic, fields, suggested, publish)
+        super().__init__("Round trip", RoundTripTopic, fields, suggested, publish, accept="Publish")
 
     def compose_more(self) -> ComposeResult:
         key = self.cortex.key_of("dialog.accept")
@@ -256,7 +264,12 @@ def _verdict(result: ConnectionTestResult) -> Line:
     if result.status == "success":
         took = f" in {result.latency_ms} ms" if result.latency_ms is not None else ""
         return line("✓ ", f"Connected{took}", OK)
-    return line("✗ ", result.error or "Not connected", BAD)
+    error = result.error or "Not connected"
+    if coded := _CODED.fullmatch(error):  # the reference has it so; the words are elsewhere
+        stages = result.stages if isinstance(result, Diagnosis) else ()
+        causes = (told.cause for told in stages if told.outcome is Outcome.FAILED)
+        error = f"{next(filter(None, causes), result.details)} (code {coded[1]})"
+    return line("✗ ", error, BAD)
 
 
 def _ladder(stages: Mapping[Stage, StageResult]) -> Iterator[Line]:
@@ -282,7 +295,7 @@ def _found(result: Diagnosis) -> Iterator[Line]:
     for warning in result.warnings:
         yield line("⚠ ", warning, WARN)
     if result.filters:
-        yield from _heading("Filters")
+        yield from _heading("Filters, and the highest QoS the broker grants")
         yield from map(_filter, result.filters)
     if result.round_trips:
         yield from _heading("Round trip")
@@ -309,5 +322,5 @@ def _heading(text: str) -> Iterator[Line]:
 def _filter(grant: FilterGrant) -> Line:
     if grant.granted_qos is None:
         refused = Content.assemble(said(grant.filter), ("  ", ""), said(grant.reason or "", BAD))
-        return said("✗ refused  ", BAD), refused
-    return said(f"✓ QoS {grant.granted_qos}    ", OK), said(grant.filter)
+        return said("✗ refused      ", BAD), refused
+    return said(f"✓ up to QoS {grant.granted_qos}  ", OK), said(grant.filter)

@@ -171,7 +171,7 @@ def panel(
     yield from _connection(state, status)
     if status.last_disconnected_at:
         yield Content()
-        yield _fact("Last lost", _moment(status.last_disconnected_at, now))
+        yield _fact("Last ended", _moment(status.last_disconnected_at, now))
         if status.last_disconnect_reason:
             yield said(status.last_disconnect_reason, MUTED)
 

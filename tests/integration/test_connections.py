@@ -243,6 +243,23 @@ async def test_what_waits_for_a_reconnect_is_named(
     assert (await local.status(product.id)).waiting_changes == ()
 
 
+async def test_what_is_put_back_waits_for_nothing(
+    local: LocalBackend, start_mosquitto: StartMosquitto, tmp_path: Path
+) -> None:
+    broker = start_mosquitto(*users(tmp_path, {"alice": "secret"}))
+    config = draft(broker, username="alice", password="secret")
+    product = await connected(local, config, PENDING)
+    elsewhere = draft(broker, username="alice", password="other", keep_alive=30)
+    assert (await local.save_config(product.id, elsewhere)).requires_restart
+    assert (await local.status(product.id)).waiting_changes == ("keep_alive", "password")
+
+    back = await local.save_config(product.id, config)
+
+    assert not back.requires_restart
+    status = await local.status(product.id)
+    assert (status.requires_restart, status.waiting_changes) == (False, ())
+
+
 async def test_reconnecting_in_a_hurry_does_not_take_over_ones_own_session(
     local: LocalBackend, start_mosquitto: StartMosquitto
 ) -> None:

@@ -156,7 +156,7 @@ UNREACHED = [
         _fields(host="mqtt://localhost"),
         Stage.DNS,
         "host contains a scheme",
-        "Leave out everything up to '://', and choose TLS with use_tls",
+        "Leave out everything up to '://'; for mqtts turn use_tls on",
     ),
     Case(
         "host with port",

@@ -79,6 +79,31 @@ async def test_configure_connect_and_see_the_counts(
         await person.sees("▸ ● connected", "Tyres", " 1 ")
 
 
+async def test_the_first_configuration_connects_once_and_nothing_is_lost(
+    embedded: Orchestrator, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    product = await embedded.inside.create_product(ProductDraft(name="Tyres"))
+    reconnect = embedded.inside.reconnect
+
+    async def late(product_id: int) -> None:
+        """The connection that the saving began is there before the word comes."""
+        await reaches(embedded.inside, product_id, ConnectionState.CONNECTED)
+        await reconnect(product_id)
+
+    monkeypatch.setattr(embedded.inside, "reconnect", late)
+    async with before(embedded.open, size=WIDE) as person:
+        await enter(person)
+        await person.type(broker.host)
+        await to(person, "Port")
+        await person.fill(str(broker.port))
+        await person.press("f3")
+        await person.sees("Connecting with the saved values.")
+        await person.sees("● connected")
+        status = await embedded.inside.status(product.id)
+        assert status.last_disconnected_at is None
+        assert not person.line("Last ended")
+
+
 async def test_a_long_value_shows_its_start_until_its_field_is_entered(
     embedded: Orchestrator, broker: Broker
 ) -> None:
@@ -162,7 +187,7 @@ async def test_the_password_says_what_becomes_of_it_and_is_never_shown(
         await person.sees("Password", "will be removed: no user name")
         await person.press("f2")
         await person.sees("Password", "not set")
-        await person.sees("Saved changes wait for a reconnect")
+        await person.sees("Saved changes wait for a reconnect: User name, Password")
         assert (await stored(orchestrator, product)).broker.password is None
 
 
@@ -220,9 +245,10 @@ async def test_values_are_tested_unsaved_beside_the_running_connection(
         await person.type("wrong")
         await person.press("f4")
         await person.sees(f"Test of {broker.host}:{broker.port}")
-        await person.sees("✗ Connection failed with code")
+        await person.sees("  ✗ Not authorized (code 5)", "│")
         await person.press("r")
-        await person.sees("✗ Connection failed with code")
+        await person.sees("  ✗ Not authorized (code 5)", "│")
+        assert not person.line("failed with code")
         await person.press("escape")
         await person.sees("● connected")
         await person.sees("1 Broker •")

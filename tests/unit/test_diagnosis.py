@@ -72,7 +72,7 @@ def test_everything_that_was_seen_is_in_the_text() -> None:
         "  retain: no",
         "  largest packet: 1024 bytes",
         "  keep alive: 30 s",
-        "Filter a/#: QoS 1",
+        "Filter a/#: up to QoS 1",
         "Filter b: No",
         "Round trip with QoS 0: 2 ms",
         "Round trip with QoS 1: did not come back",
