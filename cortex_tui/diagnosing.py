@@ -219,7 +219,7 @@ def _port(parts: SplitResult) -> int | None:
         port = 0
     if port == 0:
         raise SettingsError(
-            "the port of the URL is none",
+            "the URL has a port that cannot be",
             "It is a number from 1 to 65,535, and may be left out: mqtt://host:1883.",
         )
     return port

@@ -1,5 +1,6 @@
 """Reading `config.toml`: what is wrong in it is told in its own words."""
 
+import json
 import tomllib
 from collections.abc import Collection, Sequence
 from dataclasses import fields
@@ -14,6 +15,8 @@ from cortex_tui.delivery_settings import DeliverySettings, Section
 from cortex_tui.settings import Context, Settings, SettingsError, reason
 
 UNKNOWN = "unknown key"
+_NO_SETTING = float("nan")
+"""Stands for a date or a time of TOML: no key takes either."""
 
 
 def load(path: Path, *, without: Collection[str] = ()) -> Settings:
@@ -30,8 +33,12 @@ def load(path: Path, *, without: Collection[str] = ()) -> Settings:
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not valid TOML: {error}", "Mend that line.") from None
     try:
-        settings = TypeAdapter(Settings).validate_python(
-            {key: value for key, value in values.items() if key not in without}
+        settings = TypeAdapter(Settings).validate_json(
+            json.dumps(
+                {key: value for key, value in values.items() if key not in without},
+                default=lambda _: _NO_SETTING,
+            ),
+            strict=True,  # of Python's own values it would not even take a text for a path
         )
     except ValidationError as error:
         raise _told(error, path) from None

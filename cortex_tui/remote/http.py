@@ -57,7 +57,7 @@ def base_url(text: str) -> httpx.URL:
             "The URL has no scheme or no host", "Write it like http://localhost:8004."
         )
     if url.port is not None and not 0 < url.port <= MAX_PORT:
-        raise BackendError("The port of the URL is none", "It is a number from 1 to 65,535.")
+        raise BackendError("The URL has a port that cannot be", "It is a number from 1 to 65,535.")
     if url.userinfo:
         raise BackendError(
             "The URL contains a user name or password",
