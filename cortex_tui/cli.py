@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from cortex_tui.invocation import Invocation
     from cortex_tui.settings import Context, Remembered, Settings, Target
 
+SERVED = "the HTTP API changes things"
+
 
 class _Cortex(click.Group):
     """Turns what can go wrong into one message with its fix, never a traceback.
@@ -185,7 +187,7 @@ def demo(invocation: "Invocation", rate: float, port: int | None) -> None:
     """
     _need_terminal()
     if port is not None:
-        _refuse_read_only(invocation.target.context)
+        invocation.check_may_change(SERVED)
     daemon.run(_demo(invocation, rate, port))
 
 
@@ -274,7 +276,7 @@ def serve(invocation: "Invocation", /, db: Path | None, **options: Any) -> None:
         context = dataclasses.replace(context, db=db, url=None)
     if context.url is not None:
         fail("a remote orchestrator serves itself", "Choose a database: cortex serve --db PATH.")
-    _refuse_read_only(context)
+    invocation.check_may_change(SERVED)
     daemon.run(_serve(invocation.settings, context, **options))
 
 
@@ -304,11 +306,6 @@ async def _serve(
         await server.serve(app, host=host, on_ready=ready, **options)
     finally:
         await backend.aclose()
-
-
-def _refuse_read_only(context: "Context") -> None:
-    if context.read_only:
-        fail("the context is read-only, and the HTTP API changes things", "Choose another one.")
 
 
 def _server() -> ModuleType:

@@ -85,6 +85,16 @@ class Invocation:
     def mouse(self) -> bool:
         return self._mouse and self.settings.mouse
 
+    def check_may_change(self, what: str = "this changes something") -> None:
+        """Raises `SettingsError` where `what` is refused, with who refuses it."""
+        if self._read_only:
+            raise SettingsError(f"--read-only is given, and {what}", "Leave it out.")
+        if self.target.context.read_only:
+            raise SettingsError(
+                f"the context {self.target.name} is read-only, and {what}",
+                "Choose another with --context.",
+            )
+
     def _restricted(self, target: Target) -> Target:
         if not self._read_only:
             return target

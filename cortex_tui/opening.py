@@ -109,11 +109,9 @@ def _target(settings: Settings, how: str, value: object) -> Target:
         case "--db" | "CORTEX_DB":
             return Target(LOCAL, Context(db=Path(text)))
         case "--url" | "CORTEX_URL":
-            if not text.startswith(("http://", "https://")):
-                raise SettingsError(
-                    f"{how} does not start with http:// or https://",
-                    "Write it like http://localhost:8004.",
-                )
-            return Target(text, Context(url=text))
+            try:
+                return Target(text, Context(url=text))
+            except ValueError as error:
+                raise SettingsError(f"{how}{str(error).removeprefix('url')}") from None
         case _:
             return Target(text, settings.context(text, how))

@@ -222,11 +222,8 @@ async def reconnect(backend: Backend, product: str) -> None:
 
 
 def may_change() -> None:
-    """Raise `SettingsError` in a read-only context."""
-    from cortex_tui.settings import SettingsError
-
-    if click.get_current_context().obj.target.context.read_only:
-        raise SettingsError("the context is read-only", "Choose another with --context.")
+    """Raise `SettingsError` where every change is refused."""
+    click.get_current_context().obj.check_may_change()
 
 
 async def find(backend: Backend, wanted: str) -> Product:

@@ -2,6 +2,7 @@
 
 import math
 import sys
+from difflib import get_close_matches
 from typing import Any, NoReturn
 
 import click
@@ -28,6 +29,8 @@ def fail(message: str, hint: str = "", code: int = USAGE) -> NoReturn:
 def fail_misused(error: click.UsageError) -> NoReturn:
     """The same of arguments that cannot be."""
     message, hint = error.format_message(), ""
+    if isinstance(error, click.NoSuchOption):
+        message = error.message + _meant(error)
     parameter = error.param if isinstance(error, click.BadParameter) else None
     if parameter is not None and not isinstance(error, click.MissingParameter):
         message = f"{parameter.opts[0]}: {error.message}"
@@ -35,6 +38,15 @@ def fail_misused(error: click.UsageError) -> NoReturn:
             hint = f"Give a number from {parameter.type.min:,} to {parameter.type.max:,}. "
     asked = error.ctx.command_path if error.ctx else "cortex"
     fail(message, f"{hint}See {asked} --help.")
+
+
+def _meant(error: click.NoSuchOption) -> str:
+    """Click counts the dashes, too, as what an option has in common with another."""
+    asked = error.option_name.strip("-")
+    for option in error.possibilities or ():
+        if get_close_matches(asked, [option.strip("-")]):
+            return f" Did you mean {option!r}?"
+    return ""
 
 
 class Number(click.FloatRange):

@@ -88,7 +88,7 @@ def test_a_dumb_terminal_is_refused(environment: dict[str, str]) -> None:
         (["--db", "x" * 5_000, "status"], "File name too long"),
         (["serve", "--db", ""], "it is a folder"),
         (["--url", "http://localhost:99999", "status"], "a number from 1 to 65,535"),
-        (["--url", "ftp://localhost", "status"], "--url does not start with http"),
+        (["--url", "ftp://localhost", "status"], "--url has no scheme: start it with http"),
         (["serve", "--token-file", "~nobody-here/x"], "there is no such place"),
         (["demo", "--rate", "nan"], "--rate: nan is no number"),
         (["events"], "Missing argument 'PRODUCT'"),
@@ -96,6 +96,9 @@ def test_a_dumb_terminal_is_refused(environment: dict[str, str]) -> None:
         (["actions", "1", "--state", "lost"], "--state: 'lost' is not one of"),
         (["nonsense"], "No such command 'nonsense'"),
         (["--nonsense"], "No such option '--nonsense'"),
+        (["--frob"], "cortex: No such option '--frob'.\n  See cortex --help."),
+        (["--them", "nord"], "No such option '--them'. Did you mean '--theme'?\n"),
+        (["status", "--jsno"], "No such option '--jsno'. Did you mean '--json'?\n"),
         (["--db"], "Option '--db' requires an argument"),
     ],
 )
@@ -344,7 +347,15 @@ def test_a_read_only_context_changes_nothing(environment: dict[str, str], tmp_pa
         ["serve", "--port", "0"],
     ):
         refused = run(environment, "--read-only", *arguments)
-        assert (refused.returncode, "is read-only" in refused.stderr) == (2, True)
+        assert refused.returncode == 2
+        assert refused.stderr.startswith("cortex: --read-only is given, and ")
+        assert refused.stderr.endswith("\n  Leave it out.\n")
+    by_context = tmp_path / "config.toml"
+    by_context.write_text(f"[contexts.bench]\ndb = '{tmp_path}/cortex.db'\nread_only = true")
+    named = {**environment, "CORTEX_CONFIG": str(by_context)}
+    refused = run(named, "--context", "bench", "reconnect", "tyres")
+    assert "the context bench is read-only" in refused.stderr
+    assert "Choose another with --context." in refused.stderr
     assert "on  " in run(environment, "--read-only", "subscriptions", "tyres").stdout
 
 

@@ -149,7 +149,10 @@ def test_a_demo_is_not_served_where_it_cannot_be(environment: dict[str, str]) ->
         port = str(taken.getsockname()[1])
         for options, says in (
             (["demo", "--port", port], b"choose one with --port"),
-            (["--read-only", "demo", "--port", "0"], b"the context is read-only"),
+            (
+                ["--read-only", "demo", "--port", "0"],
+                b"--read-only is given, and the HTTP API changes things",
+            ),
         ):
             seen = Seen(environment, *options)
             try:

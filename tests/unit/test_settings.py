@@ -116,7 +116,7 @@ def test_two_at_once_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_url_needs_a_scheme() -> None:
-    with pytest.raises(SettingsError, match="--url does not start with http"):
+    with pytest.raises(SettingsError, match="--url has no scheme: start it with http"):
         opening.choose(Settings(), url="localhost:8004")
 
 
