@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from cortex_tui import __version__, daemon
+from cortex_tui import __version__, completion, daemon
 from cortex_tui.usage import (
     UNFORESEEN,
     UNREACHABLE,
@@ -117,10 +117,16 @@ Examples:
     "--context",
     "context_name",
     metavar="NAME",
+    shell_complete=completion.contexts,
     help="A context of config.toml. [env: CORTEX_CONTEXT]",
 )
 @click.option("--read-only", is_flag=True, help="Refuse every change.")
-@click.option("--theme", metavar="NAME", help="Theme of the application, for this run.")
+@click.option(
+    "--theme",
+    metavar="NAME",
+    shell_complete=completion.themes,
+    help="Theme of the application, for this run.",
+)
 @click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal.")
 @click.version_option(__version__, prog_name="cortex", message="%(prog)s %(version)s")
 @click.pass_context

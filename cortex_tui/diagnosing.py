@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import click
 from pydantic import SecretStr, ValidationError
 
-from cortex_tui import daemon, files, syntax, topics
+from cortex_tui import completion, daemon, files, syntax, topics
 from cortex_tui.backend import Backend, FieldProblem, NotFound, field_problems
 from cortex_tui.diagnosis import Diagnosis, Outcome, Stage, as_text
 from cortex_tui.models import (
@@ -75,12 +75,14 @@ Exit codes:
 \b
 Examples:
   cortex test                                every product
-  cortex test tyres --round-trip a/b/test
+  cortex test "car tyres" --round-trip a/b/test
   cortex test mqtt://localhost --filter 'a/#'
   cortex test mqtts://alice@broker.example --ca-file ca.pem --json
 """
 )
-@click.argument("target", required=False, metavar="[PRODUCT | URL]")
+@click.argument(
+    "target", required=False, metavar="[PRODUCT | URL]", shell_complete=completion.products
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--round-trip", metavar="TOPIC", help="Publish there too, and wait for it.")
 @click.option(

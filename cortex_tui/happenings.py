@@ -19,6 +19,7 @@ from cortex_tui.scripting import (
     named,
     print_json,
     print_table,
+    product_argument,
 )
 from cortex_tui.usage import NotFine
 from cortex_tui.widgets.text import clock, plain
@@ -48,7 +49,7 @@ _limit = click.option(
 )
 
 
-@click.argument("product")
+@product_argument
 @click.option("--follow", is_flag=True, help="The newest last, then a line for every new one.")
 @_limit
 @json_option
@@ -62,8 +63,8 @@ async def events(
 
     \b
     Examples:
-      cortex events tyres --json --limit 1 | jq -r '.[].payload'
-      cortex events tyres --follow --json | jq -c 'select(.problem)'
+      cortex events "car tyres" --json --limit 1 | jq -r '.[].payload'
+      cortex events "car tyres" --follow --json | jq -c 'select(.problem)'
     """
     found = await find(backend, product)
     if follow:
@@ -125,7 +126,7 @@ def _is_id(_: click.Context, __: click.Parameter, value: int | None) -> int | No
     return value
 
 
-@click.argument("product")
+@product_argument
 @click.option(
     "--state",
     "states",
@@ -161,9 +162,9 @@ async def actions(
 
     \b
     Examples:
-      cortex actions tyres --state dead
-      cortex actions tyres --retry --id 17
-      cortex actions tyres --discard --subscription payment_marked_as_pending
+      cortex actions "car tyres" --state dead
+      cortex actions "car tyres" --retry --id 17
+      cortex actions "car tyres" --discard --subscription payment_marked_as_pending
     """
     if retry or discard:
         may_change()

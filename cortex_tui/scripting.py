@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from cortex_tui import daemon
+from cortex_tui import completion, daemon
 from cortex_tui.backend import (
     Backend,
     Capability,
@@ -26,7 +26,10 @@ SETTLE = 5.0
 """Seconds that connections which are being made are waited for."""
 _FINE = {ConnectionState.CONNECTED, ConnectionState.DISABLED, ConnectionState.NOT_CONFIGURED}
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON; times in it are UTC."
+)
+product_argument = click.argument("product", shell_complete=completion.products)
 
 
 def command(group: click.Group) -> Callable[[Callable[..., Awaitable[None]]], click.Command]:
@@ -86,7 +89,7 @@ async def products(backend: Backend, as_json: bool) -> None:
     )
 
 
-@click.argument("product", required=False)
+@click.argument("product", required=False, shell_complete=completion.products)
 @json_option
 @click.option("--watch", is_flag=True, help="Go on, with a line wherever a state changes.")
 async def status(backend: Backend, product: str | None, as_json: bool, watch: bool) -> None:
@@ -104,7 +107,7 @@ async def status(backend: Backend, product: str | None, as_json: bool, watch: bo
     \b
     Examples:
       cortex status || mail -s "a product is down" ops
-      cortex status tyres --json --watch
+      cortex status "car tyres" --json --watch
     """
     chosen = None if product is None else (await find(backend, product)).id
     if watch:
@@ -156,7 +159,7 @@ def _tries_again(state: ProductState) -> bool:
     return state.state is ConnectionState.CONNECTING and status is not None and status.attempt > 1
 
 
-@click.argument("product")
+@product_argument
 @click.option("--enable", metavar="NAME", help="Switch this subscription on.")
 @click.option("--disable", metavar="NAME", help="Switch this subscription off.")
 @json_option
@@ -169,8 +172,8 @@ async def subscriptions(
 
     \b
     Examples:
-      cortex subscriptions tyres
-      cortex subscriptions tyres --disable payment_marked_as_pending
+      cortex subscriptions "car tyres"
+      cortex subscriptions "car tyres" --disable payment_marked_as_pending
     """
     if enable is not None or disable is not None:
         may_change()
@@ -201,7 +204,7 @@ async def subscriptions(
     )
 
 
-@click.argument("product")
+@product_argument
 async def reconnect(backend: Backend, product: str) -> None:
     """Connect PRODUCT anew, and say how that went.
 
@@ -209,8 +212,8 @@ async def reconnect(backend: Backend, product: str) -> None:
 
     \b
     Examples:
-      cortex reconnect tyres
-      cortex --url http://127.0.0.1:8004 reconnect tyres
+      cortex reconnect "car tyres"
+      cortex --url http://127.0.0.1:8004 reconnect "car tyres"
     """
     may_change()
     found = await find(backend, product)

@@ -84,11 +84,15 @@ LIGHT = Theme(
 OURS = {theme.name: theme for theme in (DARK, LIGHT)}
 
 
+def known() -> list[str]:
+    """The names of all themes there are."""
+    return sorted({*OURS, *BUILTIN_THEMES})
+
+
 def checked(name: str, noun: str) -> str:
     """`name`, where there is such a theme. Raises `SettingsError`, which calls it `noun`."""
-    known = sorted({*OURS, *BUILTIN_THEMES})
-    if name in known:
+    if name in known():
         return name
-    close = get_close_matches(name, known, 1)
-    hint = f"Did you mean {close[0]}?" if close else f"The known ones: {', '.join(known)}."
+    close = get_close_matches(name, known(), 1)
+    hint = f"Did you mean {close[0]}?" if close else f"The known ones: {', '.join(known())}."
     raise SettingsError(f"{noun}: there is no theme {name!r}", hint)

@@ -65,6 +65,26 @@ def test_every_link_leads_somewhere() -> None:
                 assert (page.parent / link).exists(), f"{page.name}: {link}"
 
 
+OF_A_PRODUCT = re.compile(
+    r"cortex (?:--url \S+ )?(?:status|subscriptions|reconnect|test|events|actions) "
+    r"(?:\"(?P<quoted>[^\"]+)\"|(?P<bare>[a-z]+)(?=[\s`]))"
+)
+
+
+def test_examples_name_a_product_of_the_demo() -> None:
+    """So that whoever tries them there sees them work."""
+    source = (ROOT / "cortex_tui" / "demo" / "products.py").read_text()
+    known = [name.casefold() for name in re.findall(r'ProductDraft\(name="([^"]+)"', source)]
+    pages = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("cortex_tui/*.py")]
+    named = [
+        found["quoted"] or found["bare"]
+        for page in pages
+        for found in OF_A_PRODUCT.finditer(page.read_text())
+    ]
+    assert len(named) > 10
+    assert set(named) <= set(known)
+
+
 if __name__ == "__main__":
     for path, place, table in PAGES:
         path.write_text(with_keys(path.read_text(), place, table))

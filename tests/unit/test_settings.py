@@ -1,13 +1,15 @@
 """Flag, environment, file, default: and a clear word about what is wrong."""
 
 import os
+import re
 import stat
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from cortex_tui import opening, settings_file
-from cortex_tui.settings import Context, Remembered, Settings, SettingsError
+from cortex_tui.settings import Colour, Context, Remembered, Settings, SettingsError
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +89,12 @@ def test_what_is_wrong_is_named_and_no_value_is_quoted(
         settings_file.load(written(tmp_path, text))
     assert says in error.value.message
     assert "hunter2" not in error.value.message + error.value.hint
+
+
+def test_the_documentation_names_every_colour() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
+    (line,) = re.findall(r"^`colour` is one of (.*)\.", page, re.MULTILINE)
+    assert re.findall("`([a-z]+)`", line) == list(get_args(Colour))
 
 
 def test_an_unknown_context_names_the_known_ones() -> None:
