@@ -12,6 +12,7 @@ import re
 MAX_STRING_BYTES = 65_535
 MAX_DNS_NAME = 253
 MAX_DNS_LABEL = 63
+PEM_LINE = 64
 
 TOPIC_VARIABLES = ("application_id",)
 """The variables a topic pattern may name (API reference, note 6)."""
@@ -122,7 +123,7 @@ def certificates(text: str, noun: str) -> str:
 
 def private_key(text: str, noun: str) -> str:
     """The private key in PEM text (RFC 7468 §10) and nothing else of it."""
-    if _pem(text, "ENCRYPTED PRIVATE KEY") or "\nProc-Type: 4,ENCRYPTED" in text:
+    if _pem(text, "ENCRYPTED PRIVATE KEY") or "Proc-Type: 4,ENCRYPTED" in text:
         raise ValueError(f"{noun} is protected by a passphrase: give it without one")
     if not (found := _pem(text, "(?:[A-Z]+ )?PRIVATE KEY")):
         raise ValueError(
@@ -132,9 +133,18 @@ def private_key(text: str, noun: str) -> str:
 
 
 def _pem(text: str, label: str) -> str:
-    form = rf"^-----BEGIN {label}-----\s*?$[A-Za-z0-9+/=\s]*?^-----END {label}-----\s*?$"
-    blocks = re.findall(form, text.replace("\r", ""), re.MULTILINE)
-    return "".join(f"{block.strip()}\n" for block in blocks)
+    """The blocks of PEM text with that label, in lines of 64 characters (RFC 7468 §2). What is
+    pasted may have them indented, or end its lines with CR, or not at all."""
+    form = rf"-----BEGIN ({label})-----([A-Za-z0-9+/=\s]*)-----END \1-----"
+    return "".join(
+        "\n".join([f"-----BEGIN {found}-----", *_lines(content), f"-----END {found}-----\n"])
+        for found, content in re.findall(form, text)
+    )
+
+
+def _lines(content: str) -> list[str]:
+    joined = "".join(content.split())
+    return [joined[start : start + PEM_LINE] for start in range(0, len(joined), PEM_LINE)]
 
 
 def client_id(text: str) -> str:

@@ -308,7 +308,7 @@ class ActionsPane(TablePane):
 def _discarding(job: Job, subscription: str) -> Question[JobChoice | None]:
     lines = [
         f"{job.action.type} of {subscription}, {job.state}.",
-        "All: whatever waits or was given up, of its subscription or of the product.",
+        "Subscription, Product: all of it that waits or was given up.",
         "This cannot be undone.",
     ]
     options: tuple[Option[JobChoice | None], ...] = (

@@ -33,7 +33,8 @@ from cortex_tui.screens.test import TestDialog
 from cortex_tui.states import ConnectionState
 from cortex_tui.topics import broker_filters, effective_topic, unshared
 from cortex_tui.widgets.certificate import SOON, certificate_lines
-from cortex_tui.widgets.form import Field, Form
+from cortex_tui.widgets.field import Field
+from cortex_tui.widgets.form import Form
 from cortex_tui.widgets.lines import Lines
 from cortex_tui.widgets.text import ACCENT, MUTED, WARN, said
 from cortex_tui.wording import LABELS
@@ -332,7 +333,7 @@ class ConfigPane(Pane):
             why = "Once more, with the certificate you trust. It is in the form and not saved."
 
     def _find_fault(self, result: ConnectionTestResult | None) -> None:
-        """Go to the field that the failure of a test is about."""
+        """Mark the field that the failure of a test is about, and go there from another field."""
         if not isinstance(result, Diagnosis):
             return
         self.broker.find(None, None)
@@ -340,6 +341,7 @@ class ConfigPane(Pane):
         told = next((each for each in result.stages if each.outcome is Outcome.FAILED), None)
         if told is None or told.field is None:
             return
+        typing = self.has_focus_within
         refused = next((each for each in result.filters if each.granted_qos is None), None)
         if told.field in BrokerConfig.model_fields:
             self.page.action_command("product.broker")
@@ -347,6 +349,8 @@ class ConfigPane(Pane):
         elif refused is None or self._is_of(told.field, refused.filter):
             self.page.action_command("product.topics")
             self.topics.find(told.field, refused.reason if refused else told.cause)
+        if typing:  # else keys are commands, and go on being that
+            self.enter()
 
     def _test(self) -> ConnectionTest | None:
         """The values as they stand, with the filters the product would subscribe to."""
@@ -397,7 +401,7 @@ class ConfigPane(Pane):
                 (
                     Option("Overwrite", "o", "mine", danger=True),
                     Option("Load theirs", "l", "theirs"),
-                    Option("Stay", "s", "stay"),
+                    Option("Stay", "n", "stay"),
                 ),
             )
         )

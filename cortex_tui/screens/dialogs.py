@@ -16,7 +16,8 @@ from cortex_tui.commands import Command, Scope
 from cortex_tui.models import Model
 from cortex_tui.screens.base import Dialog
 from cortex_tui.widgets.bars import KeyBar
-from cortex_tui.widgets.form import Field, Form
+from cortex_tui.widgets.field import Field
+from cortex_tui.widgets.form import Form
 from cortex_tui.widgets.lines import Lines
 from cortex_tui.widgets.reader import Reader
 from cortex_tui.widgets.text import BAD, STRONG, said
@@ -36,7 +37,7 @@ class Option(Generic[Answer]):
 
 
 class Question(Dialog[Answer | None], Generic[Answer]):
-    """A question with a few answers; Esc gives none. The last answer is the safe one."""
+    """A question with a few answers; Esc gives none. The last answer is the safe one, by `n`."""
 
     def __init__(
         self, title: str, lines: Sequence[str | Content], options: Sequence[Option[Answer]]
@@ -161,6 +162,10 @@ class FormDialog(Dialog[None], Generic[M]):
     def scopes(self) -> Mapping[Scope, DOMNode]:
         return {Scope.DIALOG: self}
 
+    @on(Form.Finished)
+    def _finished(self) -> None:
+        self.action_command("dialog.accept")
+
     async def do_accept(self) -> None:
         draft = self.form.draft
         if draft is None:
@@ -187,7 +192,7 @@ class FormDialog(Dialog[None], Generic[M]):
         question: Question[bool] = Question(
             "Discard what you typed?",
             [],
-            (Option("Discard", "d", True, danger=True), Option("Stay", "s", False)),
+            (Option("Discard", "d", True, danger=True), Option("Stay", "n", False)),
         )
         answer = await self.app.push_screen_wait(question)
         return bool(answer)

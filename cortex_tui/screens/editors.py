@@ -22,7 +22,8 @@ from cortex_tui.screens.dialogs import FormDialog
 from cortex_tui.screens.outside import edited_outside
 from cortex_tui.screens.trial import TrialDialog, Tried
 from cortex_tui.topics import effective_topic
-from cortex_tui.widgets.form import Field, Form
+from cortex_tui.widgets.field import Field
+from cortex_tui.widgets.form import Form
 from cortex_tui.widgets.lines import Lines
 from cortex_tui.widgets.text import MUTED, said
 

@@ -265,7 +265,7 @@ class ProductScreen(Page):
                 (
                     Option("Save", "s", "save"),
                     Option("Discard", "d", "discard", danger=True),
-                    Option("Stay", "y", "stay"),
+                    Option("Stay", "n", "stay"),
                 ),
             )
         )

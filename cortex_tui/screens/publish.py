@@ -10,7 +10,7 @@ from cortex_tui.screens.dialogs import FormDialog, Option, Question
 from cortex_tui.screens.trial import CHOICES, example, last_for
 from cortex_tui.states import ConnectionState
 from cortex_tui.topics import example_topic
-from cortex_tui.widgets.form import Field
+from cortex_tui.widgets.field import Field
 from cortex_tui.widgets.payload import laid_out
 from cortex_tui.widgets.text import number, plain
 
@@ -52,7 +52,7 @@ class PublishDialog(FormDialog[Publication]):
             "",
             "Whoever listens there gets it, and acts on it.",
         ]
-        options = (Option("Publish", "p", True, danger=True), Option("Back", "b", False))
+        options = (Option("Publish", "p", True, danger=True), Option("Back", "n", False))
         return Question(f"Publish to {plain(broker or 'the broker', 100)}?", lines, options)
 
     async def _publish(self, draft: Publication, _: set[str]) -> None:

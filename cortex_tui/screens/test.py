@@ -32,7 +32,7 @@ from cortex_tui.topics import matched_by
 from cortex_tui.values import TopicName
 from cortex_tui.widgets.bars import KeyBar
 from cortex_tui.widgets.certificate import certificate_lines, halves
-from cortex_tui.widgets.form import Field
+from cortex_tui.widgets.field import Field
 from cortex_tui.widgets.hanging import Hanging, Line, line
 from cortex_tui.widgets.text import ACCENT, BAD, KEY, MUTED, OK, STRONG, WARN, said
 from cortex_tui.wording import worded, worded_result, worded_stage

@@ -30,7 +30,7 @@ from cortex_tui.models import Model, SubscriptionDraft
 from cortex_tui.routing import EVERY_EVENT, mismatch
 from cortex_tui.screens.dialogs import FormDialog, ReadingDialog
 from cortex_tui.screens.find import Entry, FindDialog
-from cortex_tui.widgets.form import Field
+from cortex_tui.widgets.field import Field
 from cortex_tui.widgets.payload import indented, laid_out, readable, readable_value
 from cortex_tui.widgets.text import BAD, MUTED, OK, STRONG, WARN, number, said, time_of
 

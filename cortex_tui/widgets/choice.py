@@ -11,6 +11,7 @@ from textual.reactive import var
 from textual.widget import Widget
 
 from cortex_tui.widgets.cursor import cursor_style
+from cortex_tui.widgets.own_keys import act_at_once
 from cortex_tui.widgets.text import MUTED
 
 Options = Sequence[tuple[str, Any]]
@@ -26,7 +27,7 @@ class Choice(Widget, can_focus=True):
     COMPONENT_CLASSES: ClassVar[set[str]] = {"choice--chosen"}
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space,enter", "move(1)", "Next value", show=False),
+        Binding("space", "move(1)", "Next value", show=False),
         Binding("right", "move(1)", "Next value", show=False),
         Binding("left", "move(-1)", "Previous value", show=False),
     ]
@@ -53,6 +54,9 @@ class Choice(Widget, can_focus=True):
     def watch_index(self) -> None:
         self.refresh()
         self.post_message(self.Changed())
+
+    async def _on_key(self, event: events.Key) -> None:
+        await act_at_once(self, event)
 
     def action_move(self, step: int) -> None:
         self.index = (self.index + step) % len(self._options)

@@ -2,178 +2,58 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import ValidationError
 from textual import events, on
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Static, TextArea
 
 from cortex_tui.backend import FieldProblem, field_problems
 from cortex_tui.models import Model
-from cortex_tui.widgets.choice import ON_OFF, Choice, Options
-from cortex_tui.widgets.line_input import LineInput
+from cortex_tui.widgets.choice import Choice
+from cortex_tui.widgets.field import Field, FieldRow, control_for
 from cortex_tui.widgets.lines import Lines
 from cortex_tui.widgets.pem_input import READING, PemInput
-from cortex_tui.widgets.text import ACCENT, BAD, MUTED, plain, said
+from cortex_tui.widgets.text import BAD, MUTED, plain
 from cortex_tui.wording import worded
 
 ROOMY = 72
 """Columns from which on notes stand beside the fields."""
 
 M = TypeVar("M", bound=Model)
-Control = Input | Choice | TextArea
-
-
-@dataclass(frozen=True)
-class Field:
-    """How one field of a model is asked for."""
-
-    name: str
-    label: str
-    help: str = ""
-    """A few words beside the control; a problem goes below it."""
-    options: Options | None = None
-    """The values to choose from; a bool has its own."""
-    secret: bool = False
-    json: bool = False
-    """Several lines of JSON."""
-    pem: bool = False
-    """Certificates, or a key where it is `secret`."""
-    lines: bool = False
-    """Several lines of any text."""
-    item: str = ""
-    """What one of its values is called, where they are a list."""
-    apart: bool = False
-    """An empty line above it: another matter begins."""
-
-
-class _Row(Vertical):
-    """A label, a control, a note beside it and a problem below it."""
-
-    def __init__(self, field: Field, control: Control) -> None:
-        super().__init__()
-        self.set_class(field.json or field.lines, "-tall")
-        self.set_class(field.apart, "-apart")
-        self.field = field
-        self.control = control
-        self.loaded: Any = None
-        self._problem: str | None = None
-        self._note, self._keep = Content(), False
-        self._blame: str | None = None
-        self._fault: tuple[str, Any] | None = None
-        """What was found wrong, with the value that was in the field then."""
-
-    def compose(self) -> ComposeResult:
-        with Horizontal():
-            yield Lines(classes="label")
-            yield self.control
-            yield Lines(classes="beside")
-        yield Lines(classes="below")
-        yield Lines(classes="details")
-        yield Static(classes="problem", markup=False)
-
-    def on_mount(self) -> None:
-        self.mark()
-        self.note(Content())
-
-    @property
-    def value(self) -> Any:
-        """What the control holds."""
-        control = self.control
-        return control.text if isinstance(control, TextArea | PemInput) else control.value
-
-    @property
-    def changed(self) -> bool:
-        """Whether that is another value than the one that was loaded."""
-        return bool(self.value != self.loaded)
-
-    def load(self, value: Any) -> None:
-        """Put a stored value into the control."""
-        self._fault = None
-        self.fill(value)
-        self.loaded = self.value
-        self.mark()
-
-    def fill(self, value: Any) -> None:
-        """Put a value into the control, as if it were typed."""
-        if isinstance(self.control, TextArea):
-            self.control.text = _inert_json(value) if self.field.json else str(value or "")
-        elif isinstance(self.control, PemInput):
-            self.control.hold(value)
-        elif isinstance(self.control, Choice):
-            self.control.value = value
-        else:
-            self.control.value = "" if value is None else plain(value)
-
-    def mark(self) -> None:
-        """Show whether the field was changed."""
-        mark = "• " if self.changed else "  "
-        self.query_one(".label", Lines).show([Content.assemble((mark, ACCENT), self.field.label)])
-        self._show_note()
-
-    def note(self, text: Content, keep: bool = False) -> None:
-        """Show a note, or the help where there is none. One to `keep` goes below the control where
-        there is no room beside it; others are then left out."""
-        self._note, self._keep = text, keep
-        self._show_note()
-
-    def blame(self, why: str | None) -> None:
-        """Say why the stored value does not do, instead of any note, until it is edited."""
-        if why != self._blame:
-            self._blame = why
-            self._show_note()
-
-    def find(self, fault: str | None) -> None:
-        """Say why the value as it stands, stored or not, does not do, until it is edited."""
-        self._fault = (fault, self.value) if fault else None
-        self._show_note()
-
-    @property
-    def _wrong(self) -> str | None:
-        """What is known to be wrong with the value as it stands."""
-        if self._fault and self._fault[1] == self.value:
-            return self._fault[0]
-        return None if self.changed else self._blame
-
-    def _show_note(self) -> None:
-        text, keep, wrong = self._note, self._keep, self._wrong
-        if wrong:
-            text, keep = said(f"✗ {worded(wrong)}", BAD), True
-        self.query_one(".beside", Lines).show([text or Content.styled(self.field.help, MUTED)])
-        self.query_one(".below", Lines).show([text])
-        self.set_class(keep, "-noted")
-        self.set_class(wrong is not None, "-blamed")
-
-    def detail(self, lines: Sequence[Content]) -> None:
-        """Show more about the value while the field has the focus."""
-        self.query_one(".details", Lines).show(lines)
-
-    def complain(self, problem: str | None) -> None:
-        """Show what is wrong with the value, or that nothing is."""
-        if problem == self._problem:
-            return
-        self._problem = problem
-        line = self.query_one(".problem", Static)
-        line.update(Content.styled(f"✗ {plain(problem)}", BAD) if problem else Content())
-        line.display = problem is not None
-        self.set_class(problem is not None, "-wrong")
 
 
 class Form(Vertical, Generic[M]):
-    """Controls for some fields of `model`, checked as they are typed."""
+    """Controls for some fields of `model`, checked as they are typed. Enter and the arrows go from
+    one to the next, but in a field of several lines."""
+
+    # At once, like Tab: what is typed right behind would else go to the field before.
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "go_on", "Next field, or done", show=False, priority=True),
+        Binding("down", "next", "Next field", show=False, priority=True),
+        Binding("up", "previous", "Previous field", show=False, priority=True),
+    ]
 
     class Edited(Message):
         """A value, or what is wrong with one, is no longer what it was."""
 
+    class Finished(Message):
+        """Enter was pressed in the last field."""
+
     def __init__(self, model: type[M], fields: Sequence[Field], *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._model = model
-        self._rows = {field.name: _Row(field, _control(model, field)) for field in fields}
+        self._rows = {
+            field.name: FieldRow(
+                field, control_for(field, model.model_fields[field.name].annotation)
+            )
+            for field in fields
+        }
         self._touched: set[str] = set()
         self._problems: list[FieldProblem] = []
         self._checked: list[Any] = []
@@ -195,6 +75,31 @@ class Form(Vertical, Generic[M]):
             if row.control is event.widget:
                 help_line = Content.styled(row.field.help, MUTED)
                 self.query_one(".help", Lines).show([help_line])
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        field = self.screen.focused
+        if action in ("go_on", "next", "previous") and isinstance(field, TextArea):
+            return False  # they are for its lines
+        if action == "go_on" and isinstance(field, PemInput):
+            return False  # it says itself when it is submitted
+        return super().check_action(action, parameters)
+
+    @on(Input.Submitted)
+    def action_go_on(self) -> None:
+        """To the next field, or, from the last, to whoever knows what comes then."""
+        fields = [row.control for row in self._rows.values() if row.control.focusable]
+        if self.screen.focused is fields[-1]:
+            self.post_message(self.Finished())
+        else:
+            self.screen.focus_next()
+
+    def action_next(self) -> None:
+        """To the next field."""
+        self.screen.focus_next()
+
+    def action_previous(self) -> None:
+        """To the field before."""
+        self.screen.focus_previous()
 
     def on_descendant_blur(self) -> None:
         for row in self._rows.values():
@@ -274,12 +179,10 @@ class Form(Vertical, Generic[M]):
             row.blame(why if row.field.name == name else None)
 
     def find(self, name: str | None, fault: str | None) -> None:
-        """Say beside a field why its value as it stands, stored or not, does not do, and go there;
-        with no name, what was found is no longer so."""
+        """Say beside a field why its value as it stands, stored or not, does not do; with no name,
+        what was found is no longer so."""
         for row in self._rows.values():
             row.find(fault if row.field.name == name else None)
-        if name in self._rows:
-            _replace(self._rows[name])
 
     def enter(self) -> None:
         """Go to the first field with a wrong value, else to the one that is blamed, whose value is
@@ -288,7 +191,9 @@ class Form(Vertical, Generic[M]):
         wrong = next((row for row in rows if row.has_class("-wrong")), None)
         blamed = next((row for row in rows if row.has_class("-blamed")), None)
         if wrong is None and blamed is not None:
-            _replace(blamed)
+            blamed.control.focus()
+            if isinstance(blamed.control, Input):
+                blamed.control.action_select_all()
         else:
             (wrong or rows[0]).control.focus()
 
@@ -367,13 +272,6 @@ class Form(Vertical, Generic[M]):
         below.display = "" in told
 
 
-def _replace(row: _Row) -> None:
-    """Go to a field so that typing replaces what is in it."""
-    row.control.focus()
-    if isinstance(row.control, Input):
-        row.control.action_select_all()
-
-
 def in_words(problem: FieldProblem, item: str = "") -> str:
     """What a problem says to a person; pydantic's own kinds in our words. `item` is what one value
     of the field is called, where it is a list."""
@@ -406,28 +304,7 @@ def in_words(problem: FieldProblem, item: str = "") -> str:
     return f"{inside}: {text}" if inside else text
 
 
-def _control(model: type[Model], field: Field) -> Control:
-    if field.json or field.lines:
-        area = TextArea(compact=True, tab_behavior="focus", show_line_numbers=True)
-        area.cursor_blink = False
-        return area
-    if field.pem:
-        return PemInput(key=field.secret)
-    options = ON_OFF if model.model_fields[field.name].annotation is bool else field.options
-    if options:
-        return Choice(options)
-    return LineInput(password=field.secret)
-
-
 def _json_problem(error: ValueError) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"not valid JSON: line {error.lineno}, column {error.colno}: {error.msg}"
     return "not valid JSON"
-
-
-def _inert_json(value: Any) -> str:
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    return "".join(
-        character if character.isprintable() or character == "\n" else json.dumps(character)[1:-1]
-        for character in text
-    )

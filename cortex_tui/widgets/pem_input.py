@@ -1,6 +1,7 @@
 """A field for certificates or a key: it takes the path of a file, or pasted PEM text."""
 
 import asyncio
+import re
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -17,6 +18,9 @@ from cortex_tui.widgets.text import plain
 
 READING = "the file is being read"
 
+PEM_START = "-----BEGIN "
+PEM_BLOCK = re.compile(PEM_START + r"([A-Z ]+)-----.*-----END \1-----")
+
 SETTLED = 0.2
 """Seconds without a key after which what was typed is taken for a whole path."""
 
@@ -25,7 +29,8 @@ class PemInput(LineInput):
     """Holds PEM text, and says what is in it; a path that is typed is read, and stays in view.
 
     Where nothing is typed it holds what was loaded or pasted, which its placeholder names. Del,
-    Backspace and ctrl+u in the empty field remove that.
+    Backspace and ctrl+u in the empty field remove that. A terminal that does not bracket what it
+    pastes types it, with Enter for the line ends: such a block is held as soon as it is whole.
     """
 
     class Examined(Message):
@@ -37,6 +42,8 @@ class PemInput(LineInput):
         self._key = key
         self._held = ""
         """What was loaded or pasted."""
+        self._typed_blocks = ""
+        """PEM blocks that were typed since the field has the focus."""
         self._from_file: str | None = None
         self._looking: Worker[None] | None = None
         self.problem: str | None = None
@@ -67,17 +74,30 @@ class PemInput(LineInput):
     # -- what a person does -------------------------------------------------------------------
 
     def _on_paste(self, event: events.Paste) -> None:
-        if "-----BEGIN" in event.text:
+        if PEM_START in event.text:
             event.stop()
             event.prevent_default()
             self.hold(event.text)
             self.post_message(self.Changed(self, self.value))
 
+    async def action_submit(self) -> None:
+        receiving = self.value.startswith(PEM_START) or self._typed_blocks
+        if not receiving:  # else Enter ends a line of PEM text
+            await super().action_submit()
+
+    def on_blur(self) -> None:
+        self._typed_blocks = ""
+
     @on(Input.Changed)
     def _typed(self) -> None:
-        if self.value:
+        if PEM_BLOCK.fullmatch(self.value):
+            self._typed_blocks += f"{self.value}\n"
+            self.hold(self._typed_blocks)
+        elif self.value:
             self._held = ""
-        self._take(self.value or None)
+            self._take(self.value)
+        else:
+            self._take(None)
 
     def action_delete_left(self) -> None:
         self._remove() if not self.value else super().action_delete_left()
@@ -106,6 +126,8 @@ class PemInput(LineInput):
         if path is not None:
             await asyncio.sleep(SETTLED)
             try:
+                if path.startswith(PEM_START):
+                    raise ValueError("the PEM text has no end yet: it ends with -----END …-----")
                 text = self._from_file = await asyncio.to_thread(read_text, path)
                 self.problem = None
             except ValueError as error:

@@ -102,7 +102,7 @@ def trouble(state: Listed) -> list[Content]:
         return (
             []
             if state.broker
-            else [Content.styled("Not configured yet: it needs a broker.", MUTED)]
+            else [Content.styled("Not configured yet: Enter leads to its broker.", MUTED)]
         )
     lines = []
     if status.connection_error and status.state is not ConnectionState.CONNECTED:

@@ -12,7 +12,7 @@ from cortex_tui.models import ProductDraft, SubscriptionDraft
 from tests.integration.test_leaving import Seen
 from tests.waiting import until
 
-F2, F6, LEAVE = b"\x1bOQ", b"\x1b[17~", b"\x03"
+F2, F6, BACKTAB, LEAVE = b"\x1bOQ", b"\x1b[17~", b"\x1b[Z", b"\x03"
 EDITOR = """
 import json, sys
 from pathlib import Path
@@ -25,10 +25,16 @@ sys.exit({code})
 
 
 async def edited(
-    environment: dict[str, str], folder: Path, text: str, code: int, shows: bytes, saves: bytes
+    environment: dict[str, str],
+    folder: Path,
+    text: str,
+    code: int,
+    shows: bytes,
+    saves: bytes,
+    calls: bytes = F6,
 ) -> list[object]:
-    """The actions after an editor that writes `text` and ends with `code`; once `shows` is seen
-    the keys `saves` are pressed."""
+    """The actions after an editor that `calls` opens, which writes `text` and ends with `code`;
+    once `shows` is seen the keys `saves` are pressed."""
     backend = await LocalBackend.open(folder / "cortex.db")
     product = await backend.create_product(ProductDraft(name="Tyres"))
     await backend.create_subscription(product.id, SubscriptionDraft(name="audit", topic="a/b"))
@@ -41,7 +47,7 @@ async def edited(
             (b"Tyres", b"\r"),
             (b"Clean session", b"3"),
             (b"audit", b"\r"),
-            (b"listens to", F6),
+            (b"listens to", calls),
             (shows, saves),
         ):
             await until(lambda wanted=wanted: seen.shows(wanted))  # type: ignore[misc]
@@ -65,6 +71,15 @@ async def test_what_the_editor_leaves_is_taken(environment: dict[str, str], tmp_
     actions = [{"type": "record"}]
     text = json.dumps(actions)
     assert await edited(environment, tmp_path, text, 0, b'"record"', F2) == actions
+
+
+async def test_it_opens_out_of_the_field_of_the_actions_too(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    actions = [{"type": "record"}]
+    text = json.dumps(actions)
+    taken = await edited(environment, tmp_path, text, 0, b'"record"', F2, calls=BACKTAB + F6)
+    assert taken == actions
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,13 @@ async def paste(person: Person, text: str) -> None:
     await person.pilot.pause()
 
 
+def type_out(person: Person, text: str) -> None:
+    """Type faster than the application looks at it."""
+    for character in text:
+        key = events.Key("enter", None) if character == "\n" else events.Key(character, character)
+        person.app.post_message(key)
+
+
 # -- the ladder -------------------------------------------------------------------------------
 
 
@@ -128,6 +135,26 @@ async def test_a_failure_has_its_cause_and_advice_at_its_stage(
         assert "is an SSH server" in copied
         assert "Use the broker's MQTT port" in copied
         assert "\x1b" not in copied
+
+
+async def test_a_failure_marks_its_field_and_leaves_keys_what_they_mean(
+    embedded: Orchestrator, broker: Broker
+) -> None:
+    await configured(embedded.inside, draft(broker, port=1), EVERY)
+    async with before(embedded.open) as person:
+        await person.sees("▸")
+        await person.press("enter")
+        await person.sees("Clean session")
+        await person.press("f4")
+        await person.sees("✗ Connection failed at TCP")
+        await person.press("escape")
+        await person.sees("Port", "✗ 127.0.0.1:1 refused")
+        await person.press("3")
+        await person.sees("▸ ● on", "audit")
+        await person.press("1", "enter", "end", "2", "f4")  # now out of a field
+        await person.sees("✗ Connection failed at TCP")
+        await person.press("escape", "9")
+        await person.sees("• Port", " 9 ")
 
 
 async def test_a_success_shows_what_the_broker_grants(
@@ -273,11 +300,11 @@ async def test_certificates_are_given_as_paths_or_pasted(
         await person.sees(halves(authority.fingerprint)[1])
         await to(person, "Client cert")
         await person.sees_no("Authority CN=")
-        await paste(person, alice.cert.read_text().replace("\n", "\r\n"))
+        await paste(person, alice.cert.read_text().replace("\n", "\r"))
         await person.sees("Client cert", "CN=alice-in-the-form")
         await person.sees("19 days left")
         await to(person, "Client key")
-        await paste(person, alice.key.read_text())
+        await paste(person, alice.key.read_text().replace("\n", "\r\n"))
         await person.sees("Client key", "pasted")
         assert "PRIVATE" not in person.screen
         await person.press("f4")
@@ -291,6 +318,32 @@ async def test_certificates_are_given_as_paths_or_pasted(
         assert stored is not None
         assert stored.broker.client_cert == alice.cert.read_text()
         assert stored.broker.client_key is not None
+
+
+async def test_what_a_terminal_pastes_key_by_key_is_taken_whole(
+    embedded: Orchestrator, broker: Broker, authority: Authority
+) -> None:
+    """Some do not bracket what they paste: it comes as if typed, with Enter for the line ends."""
+    alice = authority.client("alice-typed")
+    await configured(embedded.inside, draft(broker, use_tls=True))
+    async with before(embedded.open) as person:
+        await enter(person)
+        await to(person, "Client cert")
+        chain = alice.cert.read_text() + authority.cert.read_text()
+        half = chain.index("-----END")
+        type_out(person, chain[:half])
+        await person.sees("✗ the PEM text has no end yet")
+        type_out(person, chain[half:])
+        await person.sees("Client cert", "2 of them")
+        await person.press("tab")
+        type_out(person, alice.key.read_text())
+        await person.sees("Client key", "pasted")
+        await person.press("f2")
+        await person.sees("Saved.")
+        [product] = await embedded.inside.products()
+        config = (await embedded.inside.config(product.id)).mqtt_config
+        assert config is not None
+        assert config.broker.client_cert == chain
 
 
 async def test_a_key_of_another_certificate_is_said_at_the_key(

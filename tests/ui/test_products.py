@@ -98,6 +98,18 @@ async def test_edit(orchestrator: Orchestrator) -> None:
     assert product.name == "Wheels"
 
 
+async def test_enter_in_the_last_field_saves(orchestrator: Orchestrator) -> None:
+    await make(orchestrator.inside, "Tyres")
+    async with before(orchestrator.open) as person:
+        await person.sees("Tyres")
+        await person.press("e")
+        await person.fill("Wheels")
+        await person.press("enter", "enter", "enter")
+        await person.sees("▸", "Wheels")
+        [product] = await orchestrator.inside.products()
+    assert product.name == "Wheels"
+
+
 async def test_leaving_an_edited_form_asks(embedded: Orchestrator) -> None:
     await make(embedded.inside, "Tyres")
     async with before(embedded.open) as person:
@@ -106,7 +118,7 @@ async def test_leaving_an_edited_form_asks(embedded: Orchestrator) -> None:
         await person.type("!")
         await person.press("escape")
         await person.sees("Discard what you typed?")
-        await person.press("s")
+        await person.press("n")
         await person.sees("Edit product", "Tyres")
         await person.press("escape")
         await person.sees("Discard what you typed?")

@@ -3,6 +3,7 @@
 import json
 import pickle
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -321,6 +322,30 @@ def test_of_pem_text_only_what_belongs_there_is_kept(authority: Authority) -> No
     assert broker.ca_cert == broker.client_cert == cert + authority.cert.read_text()
     assert broker.new_key is not None
     assert broker.new_key.get_secret_value() == key
+
+
+@pytest.mark.parametrize(
+    ("end", "indent", "columns"),
+    [("\r", "", 64), ("\r\n", "    ", 76), ("", "", 64), ("\n\n", "", 20)],
+)
+def test_pem_text_is_the_same_however_its_lines_are_pasted(
+    authority: Authority, end: str, indent: str, columns: int
+) -> None:
+    """Terminals send CR for a line end; documents indent; some wrap otherwise, or not at all."""
+    alice = authority.client("alice-pasted")
+
+    def pasted(file: Path) -> str:
+        start, *content, last = file.read_text().split("\n")[:-1]
+        joined = "".join(content)
+        wrapped = [joined[at : at + columns] for at in range(0, len(joined), columns)]
+        return "".join(f"{indent}{line}{end}" for line in [start, *wrapped, last])
+
+    broker = BrokerConfig.model_validate(
+        {"host": "a", "client_cert": pasted(alice.cert), "client_key": pasted(alice.key)}
+    )
+    assert broker.client_cert == alice.cert.read_text()
+    assert broker.new_key is not None
+    assert broker.new_key.get_secret_value() == alice.key.read_text()
 
 
 @pytest.mark.parametrize(
