@@ -117,12 +117,12 @@ class CortexApp(App[None]):
         are the seconds a connection test may take. `now` is the clock.
         """
         colourless = "NO_COLOR" in os.environ
+        self.target = target
         self.remembered = remembered or Remembered(None)
         self._given_theme = theme
         self._wanted_theme = "ansi-dark" if colourless else theme or self.remembered.get("theme")
         super().__init__(TerminalDriver, ansi_color=True if colourless else None)
         self.animation_level = "none"
-        self.target = target
         self.others = others
         self.test_limit = test_limit
         self.now = now
@@ -146,6 +146,11 @@ class CortexApp(App[None]):
 
     def get_default_screen(self) -> Screen[Any]:
         return ProductsScreen()
+
+    def get_css_variables(self) -> dict[str, str]:
+        """A breath of the colour of the context is in the line that names it."""
+        tint = themes.tint(self.target.context.colour)
+        return {**super().get_css_variables(), "context-tint": tint}
 
     def on_ready(self) -> None:
         self._begin_watching()  # the first frame is there
@@ -171,6 +176,7 @@ class CortexApp(App[None]):
             await self.pop_screen()
         await self._let_go()
         self.target = target
+        self.refresh_css()
         self._undo.clear()
         self._open()
         if isinstance(self.screen, ProductsScreen):
@@ -231,8 +237,9 @@ class CortexApp(App[None]):
     def title_line(self, *crumbs: str) -> tuple[Content, Content]:
         """Where we are, for the top of a page: the way here, and the context."""
         way = [Content.styled("cortex", KEY), *(said(crumb, STRONG) for crumb in crumbs)]
-        colour = self.target.context.colour
-        context = said(self.target.name, f"bold {colour}" if colour else MUTED)
+        context = said(self.target.name, MUTED)
+        if self.target.context.colour:
+            context = said(f" {self.target.name} ", themes.on_colour(self.target.context.colour))
         if self.read_only:
             context = Content.assemble(context, ("  read-only", WARN))
         return Content.styled(" › ", MUTED).join(way), context

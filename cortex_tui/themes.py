@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 from textual.theme import BUILTIN_THEMES, Theme
 
-from cortex_tui.settings import SettingsError
+from cortex_tui.settings import Colour, SettingsError
 
 DARK = Theme(
     name="cortex-dark",
@@ -80,6 +80,29 @@ LIGHT = Theme(
         "scrollbar-corner-color": "#fbfbf9",
     },
 )
+
+CONTEXTS: dict[Colour, str] = {
+    "red": "#d64541",
+    "orange": "#e08a2e",
+    "yellow": "#d9b92f",
+    "green": "#3fa45b",
+    "cyan": "#35a7b5",
+    "blue": "#5a8dee",
+    "magenta": "#c264c2",
+    "white": "#d7dbe0",
+}
+"""The colours a person may mark a context with: their own choice, so the same in every theme."""
+
+
+def on_colour(colour: Colour) -> str:
+    """How the name of a context of that colour is written: on it."""
+    return f"bold #101316 on {CONTEXTS[colour]}"
+
+
+def tint(colour: Colour | None) -> str:
+    """As much of it as the line with the name bears; nothing where there is no colour."""
+    return f"{CONTEXTS[colour]} 24%" if colour else "#000000 0%"
+
 
 OURS = {theme.name: theme for theme in (DARK, LIGHT)}
 

@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cortex_tui.diagnosis import Certificate, Stage
+from cortex_tui.diagnosis import Certificate, Stage, printable
 from cortex_tui.local.reasons import DOCUMENTED_CODES, reason_words
 from cortex_tui.models import BrokerAccess
 
@@ -116,7 +116,7 @@ def explain_loss(reason: int, broker: BrokerAccess, client_id: str, *, again: bo
         return Cause(
             Stage.CONNECT,
             f"{message}, again soon after it was made",
-            f"Another client may use the client id {client_id!r}: give each its own",
+            f"Another client may use the client id {printable(client_id)!r}: give each its own",
         )
     return Cause(Stage.CONNECT, message, "The broker's log may say why")
 

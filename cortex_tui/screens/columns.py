@@ -37,7 +37,7 @@ def product_columns(app: CortexApp) -> list[Column[Listed]]:
 
     def by_last(row: Listed) -> float:
         at = _last_at(row)
-        return -at.timestamp() if at else 0.0
+        return at.timestamp() if at else 0.0
 
     return [
         Column("state", "STATE", state_mark, 16, sort=_by_urgency),
@@ -45,10 +45,10 @@ def product_columns(app: CortexApp) -> list[Column[Listed]]:
         Column("id", "ID", _id, 4, right=True, sort=lambda row: row.product.id, rank=3),
         Column("broker", "BROKER", _broker, 20, grow=2, sort=lambda row: row.broker or "", rank=5),
         Column("subs", "SUBS", _subs, 5, right=True, rank=1),
-        Column("messages", "MESSAGES", _messages, 10, right=True, sort=lambda row: -_received(row)),
+        Column("messages", "MESSAGES", _messages, 10, right=True, sort=_received, falling=True),
         Column("trend", "LAST MINUTE", trend, TREND, rank=4),
-        Column("rate", "RATE", rate, 6, right=True, sort=lambda row: -rate_of(row)),
-        Column("last", "LAST", last, 5, right=True, sort=by_last, rank=2),
+        Column("rate", "RATE", rate, 6, right=True, sort=rate_of, falling=True),
+        Column("last", "LAST", last, 5, right=True, sort=by_last, falling=True, rank=2),
         Column("error", "ERROR", _error, 24, grow=3, rank=6),
     ]
 

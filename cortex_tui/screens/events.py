@@ -243,10 +243,10 @@ class EventsPane(TablePane):
     def _columns(self) -> list[Column[Event]]:
         return [
             Column("time", "TIME", self._time, 8, sort=lambda event: event.id),
-            Column("name", "EVENT", _name, 22, grow=4),
-            Column("topic", "TOPIC", _topic, 14, grow=2, rank=1, cut=self._cut),
+            Column("name", "EVENT", _name, 26, grow=4, fit=True, snug=True),
+            Column("topic", "TOPIC", _topic, 14, grow=2, fit=True, rank=1, cut=self._cut),
             Column("size", "SIZE", _size, 6, right=True, rank=2),
-            Column("outcome", "OUTCOME", _outcome, 22, grow=1),
+            Column("outcome", "OUTCOME", _outcome, 16, grow=1, fit=True),
         ]
 
     def _time(self, event: Event) -> Content:

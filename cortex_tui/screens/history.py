@@ -38,7 +38,14 @@ class HistoryDialog(Dialog[ConfigVersion | None]):
         self._now = now
         self._table: Table[ConfigVersion] = Table(
             [
-                Column("version", "VERSION", self._number, 8, sort=lambda each: -each.version),
+                Column(
+                    "version",
+                    "VERSION",
+                    self._number,
+                    8,
+                    sort=lambda each: each.version,
+                    falling=True,
+                ),
                 Column("when", "WHEN", self._when, 22),
                 Column("who", "WHO", lambda each: said(each.saved_by or "–", MUTED), 12, grow=1),
                 Column("what", "WHAT", self._what, 16, grow=2),

@@ -133,16 +133,16 @@ class SubscriptionsPane(TablePane):
     def _columns(self) -> list[Column[Subscription]]:
         return [
             Column("on", "ON", _on, 5, sort=lambda row: (not row.enabled, row.name.casefold())),
-            Column("name", "NAME", _name, 37, sort=lambda row: row.name.casefold()),
-            Column("topic", "TOPIC", _topic, 24, grow=3, rank=4, cut=self._cut),
-            Column("event", "EVENT", _event, 9, grow=1, rank=3),
-            Column("actions", "ACTIONS", _actions, 11, grow=2, rank=2),
+            Column("name", "NAME", _name, 37, snug=True, sort=lambda row: row.name.casefold()),
+            Column("topic", "TOPIC", _topic, 24, grow=3, fit=True, rank=4, cut=self._cut),
+            Column("event", "EVENT", _event, 9, grow=1, fit=True, rank=3),
+            Column("actions", "ACTIONS", _actions, 11, grow=2, fit=True, rank=2),
             Column(
                 "received", "RECEIVED", lambda row: _count(row.stats.messages_received), 8,
-                right=True, sort=lambda row: -row.stats.messages_received,
+                right=True, sort=lambda row: row.stats.messages_received, falling=True,
             ),
             Column("failed", "FAILED", _failed, 6, right=True, rank=5),
-            Column("last", "LAST", self._last, 5, right=True, sort=_last_at),
+            Column("last", "LAST", self._last, 5, right=True, sort=_last_at, falling=True),
         ]  # fmt: skip
 
     def _last(self, row: Subscription) -> Content:
@@ -335,4 +335,4 @@ def _failed(row: Subscription) -> Content:
 
 def _last_at(row: Subscription) -> float:
     last = row.stats.last_message_at
-    return -last.timestamp() if last else 0.0
+    return last.timestamp() if last else 0.0

@@ -34,7 +34,7 @@ from cortex_tui.widgets.bars import KeyBar
 from cortex_tui.widgets.certificate import certificate_lines, halves
 from cortex_tui.widgets.field import Field
 from cortex_tui.widgets.hanging import Hanging, Line, line
-from cortex_tui.widgets.text import ACCENT, BAD, KEY, MUTED, OK, STRONG, WARN, said
+from cortex_tui.widgets.text import ACCENT, BAD, KEY, MUTED, OK, STRONG, WARN, plain, said
 from cortex_tui.wording import worded, worded_result, worded_stage
 
 MARKS = {
@@ -46,6 +46,8 @@ RUNNING = ("…", ACCENT)
 WAITING = (" ", MUTED)
 
 BESIDE = "Connecting beside the running connection, which is not disturbed."
+MAX_USER = 60
+"""Characters of a user name in the title."""
 ALONE = "Connecting, for a test only."
 _CODED = re.compile(r"Connection failed with code (\d+)")
 
@@ -88,7 +90,7 @@ class TestDialog(Dialog[Certificate | None]):
 
     def _title(self) -> Content:
         user = self._test.username
-        how = f"as {user}" if user else "without a user name"
+        how = f"as {plain(user, MAX_USER)}" if user else "without a user name"
         tls = ", with TLS" if self._test.use_tls else ""
         return Content.assemble(
             said(f"Test of {self._test.address}", STRONG), said(f"  {how}{tls}", MUTED)

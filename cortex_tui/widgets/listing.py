@@ -28,6 +28,9 @@ class FilterInput(LineInput):
         Binding("down,enter", "done", "On to the rows", show=False),
     ]
 
+    HINTS: ClassVar = (("Enter", "To the rows"), ("Esc", "Clear"))
+    """What the key line says of its keys."""
+
     class Done(Message):
         """The person goes on to the rows, or gives the filter up."""
 

@@ -36,7 +36,7 @@ STRIP_LINES = 3
 TREND = 36
 """Points of the picture of the rate in the panel: three minutes."""
 MAX_FILTER = 120
-"""Characters of a refused filter that are shown."""
+"""Characters of a refused filter, or of a client id, that are shown."""
 SHORT_TREND = 12
 """And in the strip."""
 
@@ -207,7 +207,7 @@ def _connection(state: ProductState, status: ConnectionStatus) -> Iterator[Conte
         if count:
             yield _fact(label, Content.styled(number(count), WARN))
     if status.client_id:
-        yield _fact("Client id", said(status.client_id))
+        yield _fact("Client id", Content(plain(status.client_id, MAX_FILTER)))
 
 
 def _moment(at: datetime | None, now: datetime) -> Content:

@@ -4,7 +4,7 @@ Only what is in view is ever drawn, so a thousand rows cost what twenty do; and 
 cells whose text changed are sent to the terminal.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -39,6 +39,12 @@ class Column(Generic[Row]):
     cut: Callable[[Content, int], Content] = start_of
     """What is left of a cell that does not fit into so many columns."""
     sort: Callable[[Row], Any] | None = None
+    falling: bool = False
+    """Sorted with what is most, or newest, first; the other way round when that is asked for."""
+    fit: bool = False
+    """It grows no wider than its longest cell while others lack room."""
+    snug: bool = False
+    """It is as narrow as its longest cell, `width` at most."""
     rank: int = 0
     """Columns of the highest rank go first where there is no room; rank 0 always stays."""
 
@@ -96,6 +102,9 @@ class Table(ScrollView, Generic[Row], can_focus=True):
         self._cursor: Hashable | None = None
         self._places: list[_Place[Row]] = []
         self._drawn: dict[int, list[Content]] = {}
+        self._longest: dict[str, int] = {}
+        """Of each column that asks for it, the longest cell there ever was: one that goes does not
+        make the columns jump."""
 
     # -- rows ---------------------------------------------------------------------------------
 
@@ -129,8 +138,13 @@ class Table(ScrollView, Generic[Row], can_focus=True):
         """Add or change rows, and drop those `gone`."""
         for key in gone:
             self._rows.pop(key, None)
+        before = dict(self._longest)
         for row in rows:
             self._rows[self._key(row)] = row
+            self._measure(row)
+        if self._places and self._longest != before:
+            self._places = self._lay_out(self.scrollable_content_region.width)
+            self.refresh()
         self._arrange()
         self.touch()
 
@@ -195,7 +209,7 @@ class Table(ScrollView, Generic[Row], can_focus=True):
         keys = list(rows)
         if self._filter:
             keys = [key for key in keys if self._passes(rows[key])]
-        keys.sort(key=lambda key: by(rows[key]), reverse=self._reverse)
+        keys.sort(key=lambda key: by(rows[key]), reverse=self._falls(column))
         before, self._shown = self._shown, keys
         moved = False
         if self._cursor not in rows or self._cursor not in keys:
@@ -208,6 +222,9 @@ class Table(ScrollView, Generic[Row], can_focus=True):
             self.refresh()
         if moved:
             self.post_message(self.Moved())
+
+    def _falls(self, column: Column[Row]) -> bool:
+        return self._reverse is not column.falling
 
     def _passes(self, row: Row) -> bool:
         text = self._text(row).casefold()
@@ -278,18 +295,44 @@ class Table(ScrollView, Generic[Row], can_focus=True):
         room = width - 2 * MARGIN
 
         def needed() -> int:
-            return sum(column.width + GAP for column in columns) - GAP
+            return sum(self._width(column) + GAP for column in columns) - GAP
 
         while needed() > room and (spare := [c for c in columns if c.rank]):
             columns.remove(max(spare, key=lambda column: column.rank))
-        left, shares = max(0, room - needed()), sum(column.grow for column in columns)
+        widths = {column.key: self._width(column) for column in columns}
+        left = max(0, room - sum(widths.values()) - GAP * (len(columns) - 1))
+        growing = [column for column in columns if column.grow]
+        # First to those whose cells do not fit, then to all.
+        while left and (cramped := [c for c in growing if self._lack(c, widths[c.key])]):
+            for column, share in _shares(left, cramped):
+                taken = min(share, self._lack(column, widths[column.key]))
+                widths[column.key] += taken
+                left -= taken
+        for column, share in _shares(left, growing):
+            widths[column.key] += share
         places, x = [], MARGIN
         for column in columns:
-            share = left * column.grow // shares if column.grow else 0
-            left, shares = left - share, shares - column.grow
-            places.append(_Place(column, x, column.width + share))
-            x += column.width + share + GAP
+            places.append(_Place(column, x, widths[column.key]))
+            x += widths[column.key] + GAP
         return places
+
+    def _measure(self, row: Row) -> None:
+        for column in self._columns:
+            if column.fit or column.snug:
+                length = column.cell(row).cell_length
+                self._longest[column.key] = max(length, self._longest.get(column.key, 0))
+
+    def _width(self, column: Column[Row]) -> int:
+        """What it takes at least."""
+        if not column.snug:
+            return column.width
+        return min(column.width, max(len(column.title) + 1, self._longest.get(column.key, 0)))
+
+    def _lack(self, column: Column[Row], width: int) -> int:
+        """How many columns of text of its longest cell do not fit into `width`."""
+        if not column.fit:
+            return self.size.width
+        return max(0, self._longest.get(column.key, 0) - width)
 
     def _row_at(self, y: int) -> Row | None:
         index = y - self._top + self.scroll_offset.y
@@ -316,7 +359,7 @@ class Table(ScrollView, Generic[Row], can_focus=True):
         for place in self._places:
             title = place.column.title
             if place.column.key == self._sort:
-                arrow = "▾" if self._reverse else "▴"
+                arrow = "▾" if self._falls(place.column) else "▴"
                 title = f"{arrow}{title}" if place.column.right else f"{title}{arrow}"
                 cells.append(Content.styled(title, ".table--sorted"))
             else:
@@ -340,3 +383,12 @@ class Table(ScrollView, Generic[Row], can_focus=True):
             style = cursor_style(self, "table--cursor")
             mark = "▸ "
         return Visual.to_strips(self, self._line(cells, mark), width, 1, style)[0]
+
+
+def _shares(left: int, columns: Sequence[Column[Row]]) -> Iterator[tuple[Column[Row], int]]:
+    """What each gets of the room that is left."""
+    shares = sum(column.grow for column in columns)
+    for column in columns:
+        share = left * column.grow // shares
+        yield column, share
+        left, shares = left - share, shares - column.grow

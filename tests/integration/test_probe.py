@@ -838,6 +838,15 @@ def test_it_never_takes_the_given_client_id(bench: Bench) -> None:
         client.loop_stop()
 
 
+def test_a_long_client_id_is_told_in_short(bench: Bench) -> None:
+    port = bench.mosquitto(*ANONYMOUS).port
+    result = diagnose({"port": port, "client_id": "x" * 5_000})
+    seen = stage_of(result, Stage.CONNECT).seen
+    assert "xxx…xxx" in seen
+    assert "-test-" in seen
+    assert len(seen) < 100
+
+
 def test_a_twin_with_the_same_client_id(bench: Bench) -> None:
     port = bench.mosquitto(*ANONYMOUS).port
     twins: list[paho.Client] = []

@@ -330,7 +330,10 @@ async def test_contexts_are_switched_and_the_one_at_hand_is_always_shown(
         await person.sees("cortex", "prod", "read-only")
         await person.sees("Product 2", "● connected")
         await person.sees_no("Tyres")
-        assert style_of(person, "prod").color.name == "#ff0000"
+        red = style_of(person, " prod ").bgcolor.triplet
+        assert red.red > 2 * max(red.green, red.blue), "its name is on red"
+        tinted, plainly = (style_of(person, each).bgcolor.triplet for each in ("cortex", "RATE"))
+        assert tinted.red > plainly.red, "and so, a little, is the line it is in"
         await person.press("enter")
         await person.sees("cortex › Product 2", "prod", "read-only")
         await person.sees(HOST)

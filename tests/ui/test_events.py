@@ -87,8 +87,12 @@ async def test_topics_that_do_not_fit_show_what_they_differ_in(
         await enter(person)
         for application in ("ABC", "DEF"):
             publish(broker, f"a/rather/long/way/{application}/business-events", claim(1))
-        await person.sees("claim", "…/ABC/…")
-        await person.sees("claim", "…/DEF/…")
+        await person.sees("claim", "…/ABC/business-")
+        await person.sees("claim", "…/DEF/business-")
+        publish(
+            broker, "a/rather/long/way/DEF/business-events", '{"event": "a_name_that_is_long_too"}'
+        )
+        await person.sees("a_name_that_is_long_too", "…/DEF/")
         await person.pilot.resize_terminal(220, 40)
         await person.sees("claim", "a/rather/long/way/ABC/business-events")
 

@@ -387,6 +387,7 @@ async def test_an_older_configuration_is_found_and_brought_back(
         await person.sees("Clean session")
         await person.press("h")
         await person.sees("History of Tyres")
+        await person.sees("VERSION▾")  # the newest first
         await person.sees("▸ 2 now", "anna@laptop", "Keep alive")
         await person.press("enter")
         await person.sees("This is what is saved now.")

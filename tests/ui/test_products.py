@@ -190,6 +190,7 @@ async def test_the_filter_narrows_as_it_is_typed_and_esc_clears_it(embedded: Orc
     async with before(embedded.open) as person:
         await person.sees("Tyres")
         await person.press("slash")
+        await person.sees("Enter To the rows   Esc Clear   F1 Help")
         await person.type("HOME b")
         await person.sees("▸", "Home building")
         assert not person.line("Home contents")
@@ -223,6 +224,10 @@ async def test_sorting(embedded: Orchestrator, broker: Broker) -> None:
         await person.click("STATE")
         await person.sees("STATE▾")
         assert order(person, *names) == ["Zulu", "Alpha", "Tyres"]
+        await person.click("MESSAGES")
+        await person.sees("▾MESSAGES")  # the most first
+        await person.click("MESSAGES")
+        await person.sees("▴MESSAGES")
 
 
 async def test_trouble_comes_first_when_asked_and_opens_with_one_key(

@@ -58,6 +58,18 @@ async def test_a_switch_shows_at_once_and_reaches_the_broker(
         await until(lambda: broker.log.count("audit/# (QoS") >= 2)
 
 
+async def test_no_topic_is_cut_beside_empty_room(embedded: Orchestrator, broker: Broker) -> None:
+    topics = [f"/v3/applications/{name}/business-events" for name in ("FIRST-APP", "SECOND-APP")]
+    drafts = [SubscriptionDraft(name=f"paid {n}", topic=each) for n, each in enumerate(topics)]
+    await connected(embedded.inside, draft(broker), *drafts)
+    async with before(embedded.open, size=(140, 40)) as person:
+        await enter(person)
+        await person.sees("…/FIRST-APP/business-events")
+        await person.pilot.resize_terminal(160, 40)
+        for topic in topics:
+            await person.sees(topic)
+
+
 async def test_quick_presses_end_as_the_last_one_says(
     orchestrator: Orchestrator, broker: Broker
 ) -> None:

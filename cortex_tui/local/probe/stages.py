@@ -46,6 +46,8 @@ _FAREWELL = 1.0
 """Seconds to learn what the broker runs and to say goodbye."""
 
 _SHARE = "$share/"
+_LONGEST, _ENDING = 60, 20
+"""Characters of a client id that are told, and those of them from its end."""
 
 
 class Climb:
@@ -136,7 +138,7 @@ class Climb:
 
     def _connect(self, wire: Wire) -> Session:
         with self._ladder.stage(Stage.CONNECT) as seen:
-            seen.append(f"as client id {self._client_id}")
+            seen.append(f"as client id {_shortened(self._client_id)}")
             try:
                 session, answer = self._greet(wire)
             except (OSError, NotMqtt) as error:
@@ -324,6 +326,13 @@ def _own_client_id(test: ConnectionTest) -> str:
     it passes where a broker judges by how it begins."""
     token = secrets.token_hex(5)
     return f"{test.client_id}-test-{token}" if test.client_id else f"cortextest{token}"
+
+
+def _shortened(client_id: str) -> str:
+    """A client id with its start and its end, which tells it from the given one."""
+    if len(client_id) <= _LONGEST:
+        return client_id
+    return f"{client_id[: _LONGEST - _ENDING - 1]}…{client_id[-_ENDING:]}"
 
 
 def _words(failure: OSError) -> str:
