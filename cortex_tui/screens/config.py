@@ -10,11 +10,10 @@ from textual.content import Content
 from textual.message import Message
 
 from cortex_tui.backend import Capability, FieldProblem, Invalid, Stale
-from cortex_tui.diagnosis import Diagnosis, Outcome, left
+from cortex_tui.diagnosis import Diagnosis, Outcome
 from cortex_tui.differences import differences
 from cortex_tui.models import (
     MAX_TEST_FILTERS,
-    TLS_MATERIAL,
     BrokerConfig,
     ConfigDocument,
     ConfigDraft,
@@ -27,16 +26,16 @@ from cortex_tui.models import (
     TopicsConfig,
 )
 from cortex_tui.screens.base import Pane
+from cortex_tui.screens.broker_notes import SECRETS, note_broker
 from cortex_tui.screens.dialogs import Option, Question
 from cortex_tui.screens.history import HistoryDialog, changes
 from cortex_tui.screens.test import TestDialog
 from cortex_tui.states import ConnectionState
 from cortex_tui.topics import broker_filters, effective_topic, unshared
-from cortex_tui.widgets.certificate import SOON, certificate_lines
 from cortex_tui.widgets.field import Field
 from cortex_tui.widgets.form import Form
 from cortex_tui.widgets.lines import Lines
-from cortex_tui.widgets.text import ACCENT, MUTED, WARN, said
+from cortex_tui.widgets.text import ACCENT, MUTED, said
 from cortex_tui.wording import LABELS
 
 
@@ -58,15 +57,6 @@ BROKER_FIELDS = (
     _field("keep_alive", "seconds; 0 turns pings off"),
     _field("clean_session", "off: missed events are kept"),
 )
-
-SECRETS = {
-    "password": ("username", "no user name"),
-    "client_key": ("client_cert", "no cert"),
-}
-"""Each with the field it goes with, and what is said where that is empty."""
-
-MAX_SHOWN = 3
-"""Certificates of one field that are shown."""
 
 QOS = ("at most once", "at least once", "exactly once")
 
@@ -171,64 +161,12 @@ class ConfigPane(Pane):
     @on(Form.Edited)
     def _edited(self, event: Form.Edited) -> None:
         event.stop()
-        self._note_secrets()
-        self._note_tls()
-        self._note_material()
+        able = Capability.TLS_MATERIAL in self.backend.capabilities
+        note_broker(self.broker, self._stored.broker if self._stored else None, able)
         self.topics.note("qos", Content.styled(QOS[self.topics["qos"]], MUTED))
         self._preview()
         self.page.refresh_bindings()
         self.post_message(self.Edited())
-
-    def _note_secrets(self) -> None:
-        config = self._stored
-        for secret, (owner, without) in SECRETS.items():
-            stored = config is not None and getattr(config.broker, secret) is not None
-            if self.broker[secret]:
-                note = Content.styled("new", ACCENT)
-            elif stored and not self.broker[owner]:
-                note = Content.styled(f"will be removed: {without}", WARN)
-            elif stored:
-                note = Content.styled("set, unchanged", MUTED)
-            else:
-                note = Content.styled("not set", MUTED)
-            self.broker.note(secret, note, keep=True)
-
-    def _note_tls(self) -> None:
-        tls, verified = self.broker["use_tls"], self.broker["verify_cert"]
-        if not tls:
-            self.broker.note("use_tls", Content.styled("nothing is encrypted", MUTED))
-            self.broker.note("verify_cert", Content.styled("matters with TLS only", MUTED))
-            return
-        self.broker.note("use_tls", Content())
-        warning = Content.styled("⚠ anyone may be the broker", WARN)
-        self.broker.note("verify_cert", Content() if verified else warning, keep=not verified)
-
-    def _note_material(self) -> None:
-        """What is in the certificates. They matter with TLS only, and not everywhere."""
-        able = Capability.TLS_MATERIAL in self.backend.capabilities
-        self.broker.offer(TLS_MATERIAL, visible=self.broker["use_tls"], enabled=able)
-        if not able:
-            for field in TLS_MATERIAL:
-                note = Content.styled("not at this orchestrator", MUTED)
-                self.broker.note(field, note, keep=True)
-            return
-        for field in ("ca_cert", "client_cert"):
-            held = self.broker.pem(field).certificates
-            note = Content()
-            if held:
-                soonest = min(held, key=lambda certificate: certificate.days_left)
-                style = MUTED if soonest.days_left >= SOON else WARN
-                some = f"{len(held)} of them, " if len(held) > 1 else ""
-                note = Content.styled(f"{some}{left(soonest)}", style)
-            elif not self.broker[field] and field in self.broker.changed:
-                note = Content.styled("will be removed", WARN)
-            self.broker.note(field, note, keep=bool(note))
-            lines = [
-                Content.assemble(*each)
-                for cert in held[:MAX_SHOWN]
-                for each in certificate_lines(cert)
-            ]
-            self.broker.detail(field, lines)
 
     def _preview(self) -> None:
         preview, topics = self.query_one("#preview", Lines), self.topics.draft
