@@ -17,7 +17,7 @@ from cortex_tui.backend import (
     Unreachable,
 )
 from cortex_tui.models import Product, ProductState, Subscription, SubscriptionChange
-from cortex_tui.states import ConnectionState
+from cortex_tui.states import ConnectionState, word_of
 from cortex_tui.usage import NotFine
 from cortex_tui.widgets.text import plain
 from cortex_tui.wording import worded
@@ -25,6 +25,7 @@ from cortex_tui.wording import worded
 SETTLE = 5.0
 """Seconds that connections which are being made are waited for."""
 _FINE = {ConnectionState.CONNECTED, ConnectionState.DISABLED, ConnectionState.NOT_CONFIGURED}
+"""What is as it should be, by its word."""
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON; times in it are UTC."
@@ -80,7 +81,7 @@ async def products(backend: Backend, as_json: bool) -> None:
             (
                 state.product.id,
                 state.product.name,
-                state.state,
+                word_of(state),
                 state.broker or "-",
                 f"{state.subscriptions_enabled}/{state.subscriptions_total}",
             )
@@ -97,8 +98,9 @@ async def status(backend: Backend, product: str | None, as_json: bool, watch: bo
 
     PRODUCT is an id or a name.
 
-    Exits with 0 where all that should be connected are, 1 where one is not, 3 where the
-    orchestrator cannot be asked.
+    Exits with 0 where all that should be connected are, 1 where one is not or is degraded
+    (the broker refused a filter, or nothing is taken at present), 3 where the orchestrator
+    cannot be asked.
 
     With --watch there is a line for every product, and from then on one where its state or the
     cause of it is another: none for messages, and none for an attempt that fails as the one
@@ -256,22 +258,30 @@ def named(rows: list[Subscription], name: str) -> Subscription:
 
 
 async def _settled(backend: Backend) -> list[ProductState]:
-    """The states of all products, once no connection is being made any more, or `SETTLE` seconds
-    have passed: an embedded orchestrator has only just begun."""
+    """The states of all products, once no connection is being made any more and every broker has
+    answered what is subscribed to, or `SETTLE` seconds have passed: an embedded orchestrator has
+    only just begun."""
     states: dict[int, ProductState] = {}
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(SETTLE), contextlib.aclosing(backend.watch()) as beats:
             async for changed in beats:
                 states.update({i: state for i, state in changed.items() if state is not None})
-                if all(each.state is not ConnectionState.CONNECTING for each in states.values()):
+                if not any(map(_in_the_making, states.values())):
                     break
     if backend.problem is not None:
         raise Unreachable(backend.problem.message, backend.problem.hint)
     return [states[product_id] for product_id in sorted(states)]
 
 
+def _in_the_making(state: ProductState) -> bool:
+    status = state.status
+    if state.state is ConnectionState.CONNECTED and status and state.subscriptions_enabled:
+        return not (status.subscribed_topics_count or status.refused_filters)
+    return state.state is ConnectionState.CONNECTING
+
+
 def _raise_unless_fine(states: list[ProductState]) -> None:
-    if any(state.state not in _FINE for state in states):
+    if any(word_of(state) not in _FINE for state in states):
         raise NotFine
 
 
@@ -294,11 +304,12 @@ def _print_status(state: ProductState, as_json: bool) -> None:
 def _words(state: ProductState) -> tuple[str, ...]:
     """The product, its state and what is wrong: all that is said of it but what is counted."""
     status = state.status
-    causes = [status.connection_error, status.hint] if status else []
+    causes = [status.connection_error, status.hint, status.paused] if status else []
+    causes += [f"{each.reason}: {each.filter}" for each in status.refused_filters] if status else []
     told = [plain(worded(cause)) for cause in causes if cause]
     if state.problem:
         told.append(plain(state.problem))
-    return (plain(state.product.name), str(state.state), *told)
+    return (plain(state.product.name), word_of(state), *told)
 
 
 def print_json(value: object) -> None:

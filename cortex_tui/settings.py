@@ -12,10 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
-from urllib.parse import urlsplit
 
 from platformdirs import PlatformDirs
 
+from cortex_tui import syntax
 from cortex_tui.backend import BackendError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Context:
         if self.db is not None and self.url is not None:
             raise ValueError("db and url are both set: a context has one of them")
         if self.url is not None:
-            _check_url(self.url)
+            syntax.orchestrator_url(self.url)
         if self.token is not None and self.token_file is not None:
             raise ValueError("token and token_file are both set: give one of them")
 
@@ -69,27 +69,6 @@ class Context:
         if self.token_file is not None:
             return read_secret(self.token_file, "token_file")
         return _secret(self.token)
-
-
-def _check_url(url: str) -> None:
-    """Raises `ValueError` where that is no URL of an orchestrator; it repeats nothing of it."""
-    example = "write it like http://localhost:8004"
-    if not url.startswith(("http://", "https://")):
-        raise ValueError("url has no scheme: start it with http:// or https://")
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise ValueError(f"url cannot be read: {example}") from None
-    if not parts.hostname:
-        raise ValueError(f"url has no host: {example}")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("url has a user name or password: give a token or token_file instead")
-    try:
-        fits = parts.port != 0
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ValueError("url has a port that cannot be: it is a number from 1 to 65,535")
 
 
 @dataclass(frozen=True)

@@ -76,3 +76,14 @@ class StoredProduct:
 
 Listed: TypeAlias = "ProductState | StoredProduct"
 """What a list of products shows of one."""
+
+DEGRADED = "degraded"
+
+
+def word_of(product: Listed) -> str:
+    """The state of a connection, or that it is degraded: connected, but the broker refused some of
+    the filters, or nothing is taken at present."""
+    status, state = product.status, product.state
+    if state is ConnectionState.CONNECTED and status and (status.refused_filters or status.paused):
+        return DEGRADED
+    return state.value

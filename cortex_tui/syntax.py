@@ -8,6 +8,7 @@ them (MQTT 5 §1.5.4: a string is at most 65,535 bytes and holds no U+0000).
 
 import ipaddress
 import re
+from urllib.parse import urlsplit
 
 MAX_STRING_BYTES = 65_535
 MAX_DNS_NAME = 253
@@ -110,6 +111,28 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host.lower().rstrip(".") == "localhost"
+
+
+def orchestrator_url(url: str) -> str:
+    """Where an orchestrator answers: http or https, a host, perhaps a port and a path."""
+    example = "write it like http://localhost:8004"
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("url has no scheme: start it with http:// or https://")
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ValueError(f"url cannot be read: {example}") from None
+    if not parts.hostname:
+        raise ValueError(f"url has no host: {example}")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("url has a user name or password: give a token or token_file instead")
+    try:
+        fits = parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError("url has a port that cannot be: it is a number from 1 to 65,535")
+    return url
 
 
 def certificates(text: str, noun: str) -> str:

@@ -14,7 +14,7 @@ from cortex_tui.backend import BackendError, Unsupported, field_problems
 from cortex_tui.models import Model
 from cortex_tui.remote.events import EventReader, EventTooLarge
 from cortex_tui.remote.failures import address, nonsense, refusal, unreachable
-from cortex_tui.syntax import is_loopback
+from cortex_tui.syntax import is_loopback, orchestrator_url
 from cortex_tui.values import STORED
 
 BASE_PATH = "/api/v1"
@@ -36,8 +36,6 @@ _FAILURES = (
     UnicodeError,
 )
 
-MAX_PORT = 65_535
-
 M = TypeVar("M", bound=Model)
 
 
@@ -47,22 +45,9 @@ def base_url(text: str) -> httpx.URL:
     Raises `BackendError` where that is no HTTP address.
     """
     try:
-        url = httpx.URL(text.strip())
-    except httpx.InvalidURL as error:
-        raise BackendError("The URL cannot be read", "Write it like http://localhost:8004.") from (
-            error
-        )
-    if url.scheme not in ("http", "https") or not url.host:
-        raise BackendError(
-            "The URL has no scheme or no host", "Write it like http://localhost:8004."
-        )
-    if url.port is not None and not 0 < url.port <= MAX_PORT:
-        raise BackendError("The URL has a port that cannot be", "It is a number from 1 to 65,535.")
-    if url.userinfo:
-        raise BackendError(
-            "The URL contains a user name or password",
-            "Leave it out; a token belongs into CORTEX_TOKEN or a token file.",
-        )
+        url = httpx.URL(orchestrator_url(text.strip()))
+    except (ValueError, httpx.InvalidURL) as error:
+        raise BackendError("The URL cannot be used", str(error)) from error
     path = url.path.rstrip("/")
     path = path if path.endswith(BASE_PATH) else path + BASE_PATH
     return url.copy_with(path=path, query=None, fragment=None)

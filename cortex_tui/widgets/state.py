@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from textual.content import Content
 
-from cortex_tui.states import ConnectionState
+from cortex_tui.states import DEGRADED, ConnectionState, word_of
 from cortex_tui.widgets.text import ACCENT, BAD, MUTED, OK, WARN
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ LOOKS = {
         _look(ConnectionState.RETRYING, "↻", WARN, 1),
         _look(ConnectionState.DISCONNECTED, "◌", WARN, 2),
         _look(ConnectionState.UNKNOWN, "?", WARN, 3),
-        Look("⚠", "degraded", WARN, 4),
+        Look("⚠", DEGRADED, WARN, 4),
         _look(ConnectionState.CONNECTING, "◐", ACCENT, 5),
         _look(ConnectionState.CONNECTED, "●", OK, 6),
         _look(ConnectionState.NOT_CONFIGURED, "○", MUTED, 7),
@@ -43,16 +43,10 @@ LOOKS = {
 }
 """Every look by its word, the most urgent first."""
 
-_DEGRADED = LOOKS["degraded"]
-"""Connected, but the broker refused some of the filters, or nothing is taken at present."""
-
 
 def look_of(product: Listed) -> Look:
     """How a product looks at a glance."""
-    status, state = product.status, product.state
-    if state is ConnectionState.CONNECTED and status and (status.refused_filters or status.paused):
-        return _DEGRADED
-    return LOOKS[state.value]
+    return LOOKS[word_of(product)]
 
 
 def state_mark(product: Listed) -> Content:

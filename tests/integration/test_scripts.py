@@ -13,6 +13,7 @@ import pytest
 from cortex_tui.models import BrokerConfig, ConfigDraft, TopicsConfig
 from cortex_tui.server import examples
 from tests.brokers import ANONYMOUS, StartMosquitto, publish, users
+from tests.counterparts import StartCounterpart, connack, scripted
 from tests.orchestrators import TOPIC, draft
 from tests.processes import CORTEX, prepare, run, serving
 from tests.waiting import wait_until
@@ -23,6 +24,9 @@ Finished = subprocess.CompletedProcess[str]
 Cortex = Callable[..., Finished]
 With = Callable[[ConfigDraft], AbstractContextManager[Cortex]]
 NOWHERE = ConfigDraft(broker=BrokerConfig(host="127.0.0.1", port=1), topics=TopicsConfig())
+
+
+REFUSES_THE_FILTER = scripted(connack(0), b"\x90\x04\x00\x01\x00\x87")
 
 
 @pytest.fixture(params=["embedded", "remote"])
@@ -58,6 +62,20 @@ def test_connected(cortex: With, start_mosquitto: StartMosquitto) -> None:
         assert [each["state"] for each in every] == ["connected", "not configured"]
         again = run("reconnect", "1")
         assert (again.returncode, again.stdout) == (FINE, "Tyres; connected; 0 messages\n")
+
+
+def test_a_refused_filter_is_not_fine(cortex: With, counterpart: StartCounterpart) -> None:
+    port = counterpart(REFUSES_THE_FILTER)
+    config = ConfigDraft(
+        broker=BrokerConfig(host="127.0.0.1", port=port), topics=TopicsConfig(use_shared=False)
+    )
+    with cortex(config) as run:
+        finished = run("status", "Tyres")
+        assert finished.returncode == NOT_CONNECTED
+        told, _, topic_filter = finished.stdout.rpartition(" ")
+        assert told == "Tyres; degraded; 0 messages; Not authorized:"
+        assert topic_filter == "/v3/applications/+/business-events\n"
+        assert "degraded" in run("products").stdout
 
 
 def test_not_connected(cortex: With, start_mosquitto: StartMosquitto, tmp_path: Path) -> None:
