@@ -16,7 +16,7 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.filter import LineFilter
-from textual.notifications import Notification, Notify
+from textual.notifications import Notify
 from textual.reactive import Initialize, Reactive
 from textual.screen import Screen
 from textual.theme import Theme
@@ -62,10 +62,6 @@ TICK = 1.0
 
 KEY_NAMES = {"enter": "Enter", "escape": "Esc", "space": "Space", "delete": "Del"}
 
-TOAST_LINES = 2
-"""Lines of toasts that have room at the top of a page: the title, and the empty line below it."""
-LAID_OUT = 0.1
-"""Seconds after which a new toast has its size, as a rule; else the next tick sees it."""
 UNDOABLE = 50
 """Switchings on or off that can be taken back."""
 LARGEST_COPY = 100_000
@@ -166,7 +162,6 @@ class CortexApp(App[None]):
                 timeout=8,
             )
         self.set_interval(TICK, lambda: self._beat(frozenset()))
-        self.set_interval(TICK, self._make_room)
 
     @property
     def read_only(self) -> bool:
@@ -277,21 +272,6 @@ class CortexApp(App[None]):
         for holder in self.screen.query(ToastHolder) if self.screen_stack else ():
             if not any(toast._notification in self._notifications for toast in holder.query(Toast)):
                 holder.remove()  # Textual itself would leave it, empty
-        self.set_timer(LAID_OUT, self._make_room)
-
-    def _unnotify(self, notification: Notification, refresh: bool = True) -> None:
-        super()._unnotify(notification, refresh)
-        self.set_timer(LAID_OUT, self._make_room)
-
-    def _make_room(self) -> None:
-        """Let a page begin below a toast that is too long for the lines at the top."""
-        if not self.screen_stack:
-            return
-        height = sum(toast.outer_size.height for toast in self.screen.query(Toast))
-        for top in self.screen.query("#top"):
-            below = height - TOAST_LINES + 1 if height > TOAST_LINES else 0  # 1 is there already
-            if top.styles.margin.bottom != below:
-                top.styles.margin = (0, 0, below, 0)
 
     def tell(self, error: BackendError) -> None:
         """Tell a person what failed, and what to do about it."""

@@ -448,25 +448,6 @@ async def test_a_toast_hides_nothing_that_one_works_at(embedded: Orchestrator) -
         assert [now[0], *now[2:]] == [lines[0], *lines[2:]]
 
 
-async def test_a_long_toast_hides_nothing_either(embedded: Orchestrator) -> None:
-    await make(embedded, "Tyres")
-    async with before(embedded.open) as person:
-        await person.sees("1 product ")
-        lines = person.screen.splitlines()
-        person.app.notify(f"It failed: {'for a reason, ' * 16}and so on.", severity="error")
-
-        def below() -> list[str]:
-            """What stands below the end of the toast."""
-            now = person.screen.splitlines()
-            end = next((at for at, line in enumerate(now) if "and so on." in line), len(now))
-            return now[end + 1 : end + 5]
-
-        await until(lambda: below() == lines[2:6])
-        person.app.clear_notifications()
-        await person.sees_no("and so on.")
-        await until(lambda: person.screen.splitlines()[:6] == lines[:6])
-
-
 async def test_a_toast_takes_the_place_of_the_one_before_but_not_of_an_error(
     embedded: Orchestrator,
 ) -> None:
