@@ -183,7 +183,7 @@ class Table(ScrollView, Generic[Row], can_focus=True):
             self._sort, self._reverse = key, reverse
             self._arrange()
             self.refresh()
-            self.post_message(self.Ordered())
+            self._tell(self.Ordered())
 
     def sort_by(self, key: str) -> None:
         """Sort by a column; the other way round where it was sorted by that already."""
@@ -221,7 +221,11 @@ class Table(ScrollView, Generic[Row], can_focus=True):
             self._keep_in_view()
             self.refresh()
         if moved:
-            self.post_message(self.Moved())
+            self._tell(self.Moved())
+
+    def _tell(self, message: Message) -> None:
+        """As if it came of itself: Textual lets no message go past a parent that caused it."""
+        self.post_message(message.set_sender(self))
 
     def _falls(self, column: Column[Row]) -> bool:
         return self._reverse is not column.falling
@@ -247,7 +251,7 @@ class Table(ScrollView, Generic[Row], can_focus=True):
         self._cursor = key
         self._refresh_cursor()
         self._keep_in_view()
-        self.post_message(self.Moved())
+        self._tell(self.Moved())
 
     @property
     def _cursor_index(self) -> int:

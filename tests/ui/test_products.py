@@ -110,6 +110,18 @@ async def test_enter_in_the_last_field_saves(orchestrator: Orchestrator) -> None
     assert product.name == "Wheels"
 
 
+async def test_what_is_said_of_a_product_follows_the_filter(embedded: Orchestrator) -> None:
+    for name in ("Boats", "Tyres"):
+        await embedded.inside.create_product(
+            ProductDraft(name=name, description=f"all about {name}")
+        )
+    async with before(embedded.open) as person:
+        await person.sees("all about Boats")
+        await person.press("slash", "t", "y")
+        await person.sees("▸", "Tyres")
+        await person.sees("all about Tyres")
+
+
 async def test_leaving_an_edited_form_asks(embedded: Orchestrator) -> None:
     await make(embedded.inside, "Tyres")
     async with before(embedded.open) as person:
