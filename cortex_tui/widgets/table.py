@@ -42,7 +42,7 @@ class Column(Generic[Row]):
     falling: bool = False
     """Sorted with what is most, or newest, first; the other way round when that is asked for."""
     fit: bool = False
-    """It grows no wider than its longest cell while others lack room."""
+    """It grows to its longest cell before others grow, and no wider while those lack room."""
     snug: bool = False
     """It is as narrow as its longest cell, `width` at most."""
     rank: int = 0
@@ -306,9 +306,10 @@ class Table(ScrollView, Generic[Row], can_focus=True):
         widths = {column.key: self._width(column) for column in columns}
         left = max(0, room - sum(widths.values()) - GAP * (len(columns) - 1))
         growing = [column for column in columns if column.grow]
-        # First to those whose cells do not fit, then to all.
+        # First to those whose cells do not fit, the lowest rank before; then to all.
         while left and (cramped := [c for c in growing if self._lack(c, widths[c.key])]):
-            for column, share in _shares(left, cramped):
+            rank = min(column.rank for column in cramped)
+            for column, share in _shares(left, [c for c in cramped if c.rank == rank]):
                 taken = min(share, self._lack(column, widths[column.key]))
                 widths[column.key] += taken
                 left -= taken
@@ -334,9 +335,7 @@ class Table(ScrollView, Generic[Row], can_focus=True):
 
     def _lack(self, column: Column[Row], width: int) -> int:
         """How many columns of text of its longest cell do not fit into `width`."""
-        if not column.fit:
-            return self.size.width
-        return max(0, self._longest.get(column.key, 0) - width)
+        return max(0, self._longest.get(column.key, 0) - width) if column.fit else 0
 
     def _row_at(self, y: int) -> Row | None:
         index = y - self._top + self.scroll_offset.y
