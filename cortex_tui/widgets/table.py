@@ -276,6 +276,10 @@ class Table(ScrollView, Generic[Row], can_focus=True):
     def action_end(self, last: bool) -> None:
         self._move_to(len(self._shown) if last else 0)
 
+    def on_hide(self, event: events.Hide) -> None:
+        # A notice stands in its place while there is no row; the focus waits here for the rows.
+        event.prevent_default()
+
     def on_click(self, event: events.Click) -> None:
         if event.y < self._top:
             for place in self._places:

@@ -368,3 +368,22 @@ async def test_the_filter_and_what_can_only_be_looked_at(
             await person.press(key)
             await person.sees("This context is read-only.")
         assert len(await embedded.inside.jobs(product.id, states=[JobState.DEAD])) == 4
+
+
+async def test_a_list_keeps_the_focus_while_another_view_is_read(
+    orchestrator: Orchestrator, broker: Broker
+) -> None:
+    product = await product_of(orchestrator, broker)
+    set_off(broker, "POL-1")
+    await dead(orchestrator, product, 2)
+    async with before(orchestrator.open) as person:
+        await enter(person)
+        await person.sees("(•) dead 2")
+        await person.press("v", "v", "v")
+        await person.sees("▸ ○ recorded", "keep")
+        for _ in range(2):
+            await person.sees("Enter Open")
+            await person.press("enter")
+            await person.sees("kept, which is all that a record does")
+            await person.press("escape")
+            await person.sees_no("kept, which is all that a record does")
