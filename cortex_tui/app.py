@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.filter import LineFilter
@@ -41,6 +40,7 @@ from cortex_tui.screens.help import HelpDialog
 from cortex_tui.screens.products import ProductsScreen
 from cortex_tui.settings import Remembered, Target
 from cortex_tui.terminal import TerminalDriver
+from cortex_tui.typeahead import TypeaheadApp
 from cortex_tui.watched import Watched
 from cortex_tui.widgets.inert import Ascii, Inert, speaks_utf8
 from cortex_tui.widgets.text import KEY, MUTED, STRONG, WARN, plain, said
@@ -75,7 +75,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class CortexApp(App[None]):
+class CortexApp(TypeaheadApp[None]):
     """Paints its first frame at once, and opens its backend behind it."""
 
     CSS_PATH = "cortex.tcss"

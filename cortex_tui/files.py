@@ -6,15 +6,18 @@ from pathlib import Path
 MAX_BYTES = 262_144
 """More than any file has that is meant here; one that is larger was named by mistake."""
 
+MAX_SHOWN = 200
+"""Characters of a path that are shown where it cannot be read."""
+
 
 def read_text(path: str | Path) -> str:
     """The text in a file; `~` is the home folder. Blocks. Raises `ValueError`, which says problem
     and fix."""
-    named = Path(path)
     if "\0" in str(path):
         raise ValueError("the path contains a NUL character: remove it")
+    named = str(path) if len(str(path)) <= MAX_SHOWN else f"{str(path)[:MAX_SHOWN]}…"
     try:
-        place = named.expanduser()
+        place = Path(path).expanduser()
         if not stat.S_ISREG(place.stat().st_mode):
             raise ValueError(f"{named} is no file: name one")  # a pipe would be waited on for ever
         with place.open("rb") as file:

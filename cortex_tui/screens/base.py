@@ -3,7 +3,7 @@
 from collections.abc import Collection, Coroutine, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.css.query import QueryError
@@ -34,12 +34,6 @@ class Commanded(Screen[Result], Generic[Result]):
     `copies()`, which gives the texts that can be copied from it, each by what it is.
     """
 
-    # As Textual has them, but at once: what is typed right behind a Tab (a script types so)
-    # would else go to the field before.
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "app.focus_next", "Next field", show=False, priority=True),
-        Binding("shift+tab", "app.focus_previous", "Previous field", show=False, priority=True),
-    ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {emphasis[1:] for emphasis in EMPHASES}
 
     @property

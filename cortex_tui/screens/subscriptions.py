@@ -250,7 +250,7 @@ class SubscriptionsPane(TablePane):
 
         self.app.push_screen(SubscriptionEditor(row, self._product_id, self.topics, save, tried))
 
-    async def do_new(self) -> None:
+    def do_new(self) -> None:
         async def save(draft: SubscriptionDraft, changed: set[str]) -> None:
             row = await self.backend.create_subscription(self._product_id, draft)
             self._put(row)

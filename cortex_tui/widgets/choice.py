@@ -11,7 +11,6 @@ from textual.reactive import var
 from textual.widget import Widget
 
 from cortex_tui.widgets.cursor import cursor_style
-from cortex_tui.widgets.own_keys import act_at_once
 from cortex_tui.widgets.text import MUTED
 
 Options = Sequence[tuple[str, Any]]
@@ -54,9 +53,6 @@ class Choice(Widget, can_focus=True):
     def watch_index(self) -> None:
         self.refresh()
         self.post_message(self.Changed())
-
-    async def _on_key(self, event: events.Key) -> None:
-        await act_at_once(self, event)
 
     def action_move(self, step: int) -> None:
         self.index = (self.index + step) % len(self._options)

@@ -32,11 +32,10 @@ class Form(Vertical, Generic[M]):
     """Controls for some fields of `model`, checked as they are typed. Enter and the arrows go from
     one to the next, but in a field of several lines."""
 
-    # At once, like Tab: what is typed right behind would else go to the field before.
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "go_on", "Next field, or done", show=False, priority=True),
-        Binding("down", "next", "Next field", show=False, priority=True),
-        Binding("up", "previous", "Previous field", show=False, priority=True),
+        Binding("enter", "go_on", "Next field, or done", show=False),
+        Binding("down", "app.focus_next", "Next field", show=False),
+        Binding("up", "app.focus_previous", "Previous field", show=False),
     ]
 
     class Edited(Message):
@@ -76,14 +75,6 @@ class Form(Vertical, Generic[M]):
                 help_line = Content.styled(row.field.help, MUTED)
                 self.query_one(".help", Lines).show([help_line])
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        field = self.screen.focused
-        if action in ("go_on", "next", "previous") and isinstance(field, TextArea):
-            return False  # they are for its lines
-        if action == "go_on" and isinstance(field, PemInput):
-            return False  # it says itself when it is submitted
-        return super().check_action(action, parameters)
-
     @on(Input.Submitted)
     def action_go_on(self) -> None:
         """To the next field, or, from the last, to whoever knows what comes then."""
@@ -92,14 +83,6 @@ class Form(Vertical, Generic[M]):
             self.post_message(self.Finished())
         else:
             self.screen.focus_next()
-
-    def action_next(self) -> None:
-        """To the next field."""
-        self.screen.focus_next()
-
-    def action_previous(self) -> None:
-        """To the field before."""
-        self.screen.focus_previous()
 
     def on_descendant_blur(self) -> None:
         for row in self._rows.values():

@@ -2,11 +2,8 @@
 
 from typing import Any
 
-from textual import events
 from textual.strip import Strip
 from textual.widgets import Input
-
-from cortex_tui.widgets.own_keys import act_at_once
 
 
 class LineInput(Input):
@@ -16,9 +13,6 @@ class LineInput(Input):
     def __init__(self, **options: Any) -> None:
         super().__init__(compact=True, select_on_focus=False, **options)
         self.cursor_blink = False
-
-    async def _on_key(self, event: events.Key) -> None:
-        await act_at_once(self, event)
 
     def render_line(self, y: int) -> Strip:
         text, width = self._value, self.scrollable_content_region.width

@@ -30,7 +30,8 @@ class PemInput(LineInput):
 
     Where nothing is typed it holds what was loaded or pasted, which its placeholder names. Del,
     Backspace and ctrl+u in the empty field remove that. A terminal that does not bracket what it
-    pastes types it, with Enter for the line ends: such a block is held as soon as it is whole.
+    pastes types it, with Enter for the line ends: such text is masked, and held as soon as a block
+    of it is whole.
     """
 
     class Examined(Message):
@@ -42,8 +43,8 @@ class PemInput(LineInput):
         self._key = key
         self._held = ""
         """What was loaded or pasted."""
-        self._typed_blocks = ""
-        """PEM blocks that were typed since the field has the focus."""
+        self._typing = False
+        """What is held was typed, and may go on."""
         self._from_file: str | None = None
         self._looking: Worker[None] | None = None
         self.problem: str | None = None
@@ -60,7 +61,7 @@ class PemInput(LineInput):
 
     def hold(self, text: str | None) -> None:
         """Take PEM text as it is, and forget what was typed."""
-        self._held = text or ""
+        self._held, self._typing = text or "", False
         with self.prevent(Input.Changed):
             self.value = ""
         self._take(None)
@@ -81,20 +82,32 @@ class PemInput(LineInput):
             self.post_message(self.Changed(self, self.value))
 
     async def action_submit(self) -> None:
-        receiving = self.value.startswith(PEM_START) or self._typed_blocks
-        if not receiving:  # else Enter ends a line of PEM text
+        if self.value or self._typing:
+            self.run_worker(self._submit(), group="submit", exclusive=True)
+        else:
+            await super().action_submit()
+
+    async def _submit(self) -> None:
+        """Go on where nothing follows that Enter, which else ends a line of what is pasted, and
+        the file can be read."""
+        before = self.value, self._held
+        await asyncio.sleep(SETTLED)
+        await self.settle()
+        if self.has_focus and self.problem is None and before == (self.value, self._held):
             await super().action_submit()
 
     def on_blur(self) -> None:
-        self._typed_blocks = ""
+        self._typing = False
 
     @on(Input.Changed)
     def _typed(self) -> None:
-        if PEM_BLOCK.fullmatch(self.value):
-            self._typed_blocks += f"{self.value}\n"
-            self.hold(self._typed_blocks)
+        self.password = PEM_START in self.value
+        if PEM_BLOCK.search(self.value):
+            self.hold(f"{self._held if self._typing else ''}{self.value}\n")
+            self._typing = True
         elif self.value:
-            self._held = ""
+            if not self._typing:
+                self._held = ""
             self._take(self.value)
         else:
             self._take(None)
@@ -126,8 +139,9 @@ class PemInput(LineInput):
         if path is not None:
             await asyncio.sleep(SETTLED)
             try:
-                if path.startswith(PEM_START):
+                if PEM_START in path:
                     raise ValueError("the PEM text has no end yet: it ends with -----END …-----")
+                self._held, self._typing = "", False
                 text = self._from_file = await asyncio.to_thread(read_text, path)
                 self.problem = None
             except ValueError as error:

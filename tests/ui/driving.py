@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from textual.events import Key
+from textual.keys import _character_to_key
 from textual.pilot import Pilot
 from textual.widgets import TextArea
 
@@ -65,6 +67,12 @@ class Person:
         """Type into what has the focus."""
         await self.pilot.press(*text)
         await self.pilot.pause()
+
+    def at_once(self, *keys: str) -> None:
+        """Press keys faster than the application looks at any."""
+        for key in keys:
+            name = _character_to_key(key) if len(key) == 1 else key
+            self.app.post_message(Key(name, key if key.isprintable() and len(key) == 1 else None))
 
     async def fill(self, text: str) -> None:
         """Replace what is in the field that has the focus."""

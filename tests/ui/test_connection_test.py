@@ -20,7 +20,8 @@ from tests.counterparts import StartCounterpart, says, silent
 from tests.orchestrators import configured, connected, draft
 from tests.ui.conftest import Orchestrator
 from tests.ui.driving import WIDE, Person, before
-from tests.ui.test_product import EVERY, enter, product_of, to
+from tests.ui.test_product import EVERY, enter, in_field, product_of, to
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -53,11 +54,9 @@ async def paste(person: Person, text: str) -> None:
     await person.pilot.pause()
 
 
-def type_out(person: Person, text: str) -> None:
-    """Type faster than the application looks at it."""
-    for character in text:
-        key = events.Key("enter", None) if character == "\n" else events.Key(character, character)
-        person.app.post_message(key)
+def lines_of(text: str) -> list[str]:
+    """The keys that `text` is typed with."""
+    return ["enter" if character == "\n" else character for character in text]
 
 
 # -- the ladder -------------------------------------------------------------------------------
@@ -331,12 +330,14 @@ async def test_what_a_terminal_pastes_key_by_key_is_taken_whole(
         await to(person, "Client cert")
         chain = alice.cert.read_text() + authority.cert.read_text()
         half = chain.index("-----END")
-        type_out(person, chain[:half])
+        person.at_once(*lines_of("Bag Attributes\n    "), *lines_of(chain[:half]))
         await person.sees("✗ the PEM text has no end yet")
-        type_out(person, chain[half:])
+        person.at_once(*lines_of(chain[half:].rstrip()), "tab")
         await person.sees("Client cert", "2 of them")
-        await person.press("tab")
-        type_out(person, alice.key.read_text())
+        person.at_once(*lines_of(alice.key.read_text()[:90]))
+        await person.sees("Client key", "•••")
+        assert "PRIVATE" not in person.screen
+        person.at_once("ctrl+u", *lines_of(alice.key.read_text()))
         await person.sees("Client key", "pasted")
         await person.press("f2")
         await person.sees("Saved.")
@@ -344,6 +345,44 @@ async def test_what_a_terminal_pastes_key_by_key_is_taken_whole(
         config = (await embedded.inside.config(product.id)).mqtt_config
         assert config is not None
         assert config.broker.client_cert == chain
+
+
+async def test_a_certificate_that_was_removed_does_not_come_back(
+    embedded: Orchestrator, broker: Broker, authority: Authority, here: Path
+) -> None:
+    other = Authority(here, "Other Authority")
+    await configured(embedded.inside, draft(broker, use_tls=True))
+    async with before(embedded.open) as person:
+        await enter(person)
+        await to(person, "CA certificate")
+        for remove in (["backspace"], ["shift+tab", "tab", "backspace"]):
+            person.at_once(*lines_of(other.cert.read_text()))
+            await person.sees("CA certificate", "days left")
+            person.at_once(*remove)
+            await person.sees_no("CA certificate", "days left")
+        person.at_once(*lines_of(authority.cert.read_text().rstrip()), "tab", "shift+tab")
+        person.at_once(*lines_of(authority.cert.read_text().rstrip()), "f2")
+        await person.sees("Saved.")
+        [product] = await embedded.inside.products()
+        assert await stored_ca(embedded, product) == authority.cert.read_text()
+
+
+async def test_enter_goes_on_from_a_path_that_can_be_read(
+    embedded: Orchestrator, broker: Broker, authority: Authority, here: Path
+) -> None:
+    await configured(embedded.inside, draft(broker, use_tls=True))
+    async with before(embedded.open) as person:
+        await enter(person)
+        await to(person, "CA certificate")
+        await person.type("no.pem")
+        await person.press("enter")
+        await person.sees("✗ no.pem cannot be read")
+        await person.fill(put(here, "ca.pem", authority.cert))
+        await person.press("enter")
+        await person.sees("CA certificate", "days left")
+        await until(lambda: in_field(person) == "Client cert")
+        await person.press("enter", "enter")
+        await until(lambda: in_field(person) == "Client id")
 
 
 async def test_a_key_of_another_certificate_is_said_at_the_key(

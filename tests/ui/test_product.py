@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from textual.events import Key
 
 from cortex_tui.demo.broker import Broker
 from cortex_tui.models import (
@@ -18,6 +17,7 @@ from cortex_tui.models import (
     TopicsConfig,
 )
 from cortex_tui.states import ConnectionState
+from cortex_tui.widgets.field import FieldRow
 from tests.brokers import ANONYMOUS, StartMosquitto, publish, tls, users
 from tests.certificates import Authority
 from tests.counterparts import Behaviour, StartCounterpart, connack, scripted
@@ -42,12 +42,17 @@ async def enter(person: Person) -> None:
     await person.press("enter")
 
 
+def in_field(person: Person) -> str:
+    """The label of the field that has the focus; empty where none has."""
+    focused = person.app.focused
+    row = focused.parent.parent if focused and focused.parent else None
+    return row.field.label if isinstance(row, FieldRow) else ""
+
+
 async def to(person: Person, field: str) -> None:
     """Go to a field by its label."""
     for _ in range(20):
-        focused = person.app.focused
-        row = focused.parent.parent if focused and focused.parent else None
-        if row is not None and getattr(getattr(row, "field", None), "label", "") == field:
+        if in_field(person) == field:
             return
         await person.press("tab")
     raise AssertionError(f"no way to {field}\n{person.screen}")
@@ -520,18 +525,12 @@ async def stored(orchestrator: Orchestrator, product: Product) -> ConfigDraft:
     return ConfigDraft.model_construct(broker=config.broker, topics=config.topics)
 
 
-def at_once(person: Person, *keys: str) -> None:
-    """Press keys faster than the application looks at any."""
-    for key in keys:
-        person.app.post_message(Key(key, key if len(key) == 1 else None))
-
-
 async def test_what_is_typed_in_one_burst_goes_where_it_is_meant(embedded: Orchestrator) -> None:
     async with before(embedded.open) as person:
         await person.sees("No products yet")
         await person.press("n")
         await person.sees("New product")
-        at_once(person, *"abc", "tab", *"def", "shift+tab", "g", "enter", "h", "up", "i")
+        person.at_once(*"abc", "tab", *"def", "shift+tab", "g", "enter", "h", "up", "i")
         await person.sees("Name", "abcgi")
         await person.sees("Description", "defh")
 
@@ -542,7 +541,7 @@ async def test_keys_of_a_field_are_taken_in_the_order_they_come(
     await configured(embedded.inside, draft(broker))
     async with before(embedded.open) as person:
         await enter(person)
-        at_once(person, "tab", "end", "ctrl+u", *"8883", "tab", "space", "tab", "space", "tab", "u")
+        person.at_once("tab", "end", "ctrl+u", *"8883", "tab", "space", "tab", "space", "tab", "u")
         await person.sees("• Port", "8883")
         await person.sees("• TLS", "(•) on")
         await person.sees("• Verify", "(•) off")

@@ -1,0 +1,35 @@
+"""What is typed ahead, as over a slow line that sends many keys at once, is taken key by key."""
+
+from cortex_tui.models import ProductDraft, SubscriptionDraft
+from tests.ui.conftest import Orchestrator
+from tests.ui.driving import before
+
+
+async def test_what_follows_a_key_that_opens_a_dialog_is_typed_into_it(
+    embedded: Orchestrator,
+) -> None:
+    for name in ("Pets", "Tyres"):
+        await embedded.inside.create_product(ProductDraft(name=name))
+    async with before(embedded.open) as person:
+        await person.sees("▸", "Pets")
+        person.at_once(":", *"prod tyres", "enter", "3", "n", *"paid xd", "enter", *"a/b", "f2")
+        await person.sees("cortex › Tyres")
+        await person.sees("● on", "paid xd")
+        assert all(each.enabled for each in await embedded.inside.products())
+
+
+async def test_what_closes_a_dialog_is_followed_by_keys_of_the_page(embedded: Orchestrator) -> None:
+    product = await embedded.inside.create_product(ProductDraft(name="Tyres"))
+    await embedded.inside.create_subscription(product.id, SubscriptionDraft(name="paid"))
+    async with before(embedded.open) as person:
+        await person.sees("▸", "Tyres")
+        person.at_once("?", "escape", "enter", "enter", *"localhost", "escape", "2", "3")
+        await person.sees("● on", "paid")
+        await person.sees("1 Broker •")
+
+
+async def test_leaving_waits_for_nothing(embedded: Orchestrator) -> None:
+    async with before(embedded.open) as person:
+        await person.sees("No products yet")
+        person.at_once("n", *"Tyres", "ctrl+c")
+        await person._until(lambda: not person.app.is_running, "never left")
