@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
@@ -139,7 +140,7 @@ async def _follow(backend: Backend, chosen: int | None, as_json: bool) -> None:
                     if before is not None:  # else it came and went within one beat
                         del told[product_id]
                         _tell_deleted(before[0], is_all=chosen is None)
-                elif _words(state) != before and not (before and _tries_again(state)):
+                elif _words(state) != before and not _tries_again(before, state):
                     told[product_id] = _words(state)
                     _print_status(state, as_json)
             problem = backend.problem.text if backend.problem else None
@@ -155,10 +156,10 @@ def _tell_deleted(name: str, *, is_all: bool) -> None:
     click.echo(gone.message, err=True)
 
 
-def _tries_again(state: ProductState) -> bool:
-    """Whether an attempt is under way that is not the first: what it comes to is what counts."""
-    status = state.status
-    return state.state is ConnectionState.CONNECTING and status is not None and status.attempt > 1
+def _tries_again(before: tuple[str, ...] | None, state: ProductState) -> bool:
+    """Whether what was told is that it is tried again, and it is: what comes of it counts."""
+    is_retrying = before is not None and before[1] == ConnectionState.RETRYING
+    return is_retrying and state.state is ConnectionState.CONNECTING
 
 
 @product_argument
@@ -260,23 +261,32 @@ def named(rows: list[Subscription], name: str) -> Subscription:
 async def _settled(backend: Backend) -> list[ProductState]:
     """The states of all products, once no connection is being made any more and every broker has
     answered what is subscribed to, or `SETTLE` seconds have passed: an embedded orchestrator has
-    only just begun."""
+    only just begun. Raises `Unreachable` where nothing came of it."""
+    answered = False
     states: dict[int, ProductState] = {}
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(SETTLE), contextlib.aclosing(backend.watch()) as beats:
             async for changed in beats:
+                answered = True
                 states.update({i: state for i, state in changed.items() if state is not None})
                 if not any(map(_in_the_making, states.values())):
                     break
     if backend.problem is not None:
         raise Unreachable(backend.problem.message, backend.problem.hint)
+    if not answered:
+        raise Unreachable(
+            f"the orchestrator did not answer within {SETTLE:g} s",
+            "It may be overloaded or stuck: its log says more.",
+        )
     return [states[product_id] for product_id in sorted(states)]
 
 
 def _in_the_making(state: ProductState) -> bool:
     status = state.status
     if state.state is ConnectionState.CONNECTED and status and state.subscriptions_enabled:
-        return not (status.subscribed_topics_count or status.refused_filters)
+        since = status.last_connected_at
+        is_new = since is not None and datetime.now(UTC) - since < timedelta(seconds=SETTLE)
+        return is_new and not (status.subscribed_topics_count or status.refused_filters)
     return state.state is ConnectionState.CONNECTING
 
 

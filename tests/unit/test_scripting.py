@@ -1,11 +1,14 @@
 """What scripts are told of states that go on changing."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
 
+from cortex_tui import scripting
 from cortex_tui.backend import Backend, NotFound, Unreachable
 from cortex_tui.models import ConnectionStatus, Product, ProductState
 from cortex_tui.scripting import status
@@ -40,6 +43,15 @@ class Beating:
 def tyres(state: ConnectionState, count: int = 0, **values: Any) -> Beat:
     told = {**examples.CONNECTED, "messages_received": count, "state": state, **values}
     return {2: ProductState(product=TYRES, status=ConnectionStatus.model_validate(told))}
+
+
+class Lasting(Beating):
+    """One whose states stay as the last of them, and which says nothing more."""
+
+    async def watch(self) -> AsyncGenerator[Beat]:
+        async for beat in super().watch():
+            yield beat
+        await asyncio.Event().wait()
 
 
 async def watched(*beats: Beat | Unreachable, **options: Any) -> None:
@@ -80,6 +92,28 @@ async def test_attempts_that_fail_as_the_one_before_make_no_line(
     assert "connecting" in capsys.readouterr().out, "how it is at first is told"
 
 
+async def test_what_is_connected_no_more_is_not_left_at_that(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    await watched(
+        tyres(ConnectionState.CONNECTED), tyres(ConnectionState.CONNECTING, attempt=2, **REFUSED)
+    )
+    words = [line.split("; ")[1] for line in capsys.readouterr().out.splitlines()]
+    assert words == ["connected", "connecting"]
+
+
+async def test_the_first_attempt_after_a_loss_is_one_like_the_others(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    await watched(
+        tyres(ConnectionState.RETRYING, **REFUSED),
+        tyres(ConnectionState.CONNECTING, attempt=1),
+        tyres(ConnectionState.RETRYING, attempt=1, **REFUSED),
+    )
+    words = [line.split("; ")[1] for line in capsys.readouterr().out.splitlines()]
+    assert words == ["retrying"]
+
+
 async def test_so_it_is_with_json(capsys: pytest.CaptureFixture[str]) -> None:
     await watched(
         tyres(ConnectionState.CONNECTED, 1), tyres(ConnectionState.CONNECTED, 2), as_json=True
@@ -104,3 +138,27 @@ async def test_an_orchestrator_that_is_away_is_told_once(
     told = capsys.readouterr()
     assert told.err == "it is away. Wait.\nThe orchestrator answers again.\n"
     assert told.out == "Tyres; connected; 0 messages\n"
+
+
+async def test_an_orchestrator_that_says_nothing_is_not_one_without_products(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(scripting, "SETTLE", 0.05)
+    options: dict[str, Any] = {"product": None, "as_json": False, "watch": False}
+    with pytest.raises(Unreachable, match=r"did not answer within 0\.05 s") as failed:
+        await status(cast("Backend", Lasting()), **options)
+    assert failed.value.hint
+    assert capsys.readouterr().out == ""
+    await status(cast("Backend", Lasting({})), **options)
+    assert capsys.readouterr().out == "no products\n", "it has answered"
+
+
+@pytest.mark.parametrize(("seconds", "waited_for"), [(0, True), (scripting.SETTLE, False)])
+def test_only_a_connection_that_is_new_is_waited_for(seconds: float, waited_for: bool) -> None:
+    at = datetime.now(UTC) - timedelta(seconds=seconds)
+    (connected,) = tyres(
+        ConnectionState.CONNECTED, subscribed_topics_count=0, last_connected_at=at
+    ).values()
+    assert connected is not None
+    enabled = connected.model_copy(update={"subscriptions_enabled": 1})
+    assert scripting._in_the_making(enabled) is waited_for
