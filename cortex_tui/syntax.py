@@ -116,7 +116,7 @@ def is_loopback(host: str) -> bool:
 def orchestrator_url(url: str) -> str:
     """Where an orchestrator answers: http or https, a host, perhaps a port and a path."""
     example = "write it like http://localhost:8004"
-    if not url.startswith(("http://", "https://")):
+    if not url.lower().startswith(("http://", "https://")):
         raise ValueError("url has no scheme: start it with http:// or https://")
     try:
         parts = urlsplit(url)

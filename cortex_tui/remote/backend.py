@@ -52,7 +52,7 @@ from cortex_tui.models import (
 )
 from cortex_tui.person import who
 from cortex_tui.remote.bodies import body_of, changes_of, given
-from cortex_tui.remote.failures import NoSuchPath
+from cortex_tui.remote.failures import NoAnswer, NoSuchPath, WrongToken
 from cortex_tui.remote.http import Http
 from cortex_tui.remote.watch import Beat, Focus, Watch
 
@@ -178,10 +178,11 @@ class RemoteBackend:
 
     async def _check_url(self) -> None:
         """Tell an orchestrator that has only the documented endpoints from a URL where there is
-        none. Raises `NoSuchPath` for the latter: it does not even know of products."""
+        none. Raises `NoSuchPath` for the latter: it does not even know of products; and what is
+        never about one product alone: that nothing comes back, or that the token is wrong."""
         try:
             await self.poll(min(self._kept, default=1))
-        except NoSuchPath:
+        except (NoSuchPath, NoAnswer, WrongToken):
             raise
         except BackendError:
             pass  # the path is known, whatever the matter is with that product

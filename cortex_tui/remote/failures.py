@@ -27,7 +27,9 @@ MAX_TEXT = 500
 MAX_PROBLEMS = 100
 
 _NOUNS = ("Product not found", "Subscription not found")
-"""The reference's own 404 answers; any other 404 is a path that the orchestrator does not know."""
+"""The reference's own 404 answers."""
+_NO_PATH = (None, "Not Found", "Method Not Allowed")
+"""The details of a 404 or 405 to a path that is not known: none, or a framework's own."""
 
 _CHECK_URL = "Check the URL: it is where the API's /api/v1 begins, such as http://localhost:8004."
 
@@ -45,57 +47,65 @@ _UNTRUSTED = {
 """By OpenSSL's code of a verification that failed."""
 
 
+class NoAnswer(Unreachable):
+    """Nothing came back, or no HTTP."""
+
+
+class WrongToken(Denied):
+    """The token is missing or wrong: whatever is asked for (401)."""
+
+
 class NoSuchPath(Unreachable):
     """A path of the reference is not known there: the URL leads to something else."""
 
 
-def unreachable(error: Exception, url: httpx.URL) -> Unreachable:
+def unreachable(error: Exception, url: httpx.URL) -> NoAnswer:
     """What to say where no answer came."""
     where = address(url)
     if isinstance(error, httpx.ConnectTimeout):
-        return Unreachable(
+        return NoAnswer(
             f"{where} accepts no connection: nothing came back",
             "Check the address, the network, and whether a firewall is between.",
         )
     if isinstance(error, httpx.TimeoutException | TimeoutError):
-        return Unreachable(
+        return NoAnswer(
             f"{where} did not answer in time", "It may be overloaded or stuck: its log says more."
         )
     for cause in _causes(error):
         match cause:
             case ssl.SSLCertVerificationError():
-                return Unreachable(
+                return NoAnswer(
                     f"The certificate of {where} is not trusted: {cause.verify_message}",
                     _UNTRUSTED.get(cause.verify_code, _NAME_THE_AUTHORITY),
                 )
             case ssl.SSLError():
-                return Unreachable(
+                return NoAnswer(
                     f"{where} does not speak TLS as expected: {cause.reason or 'handshake failed'}",
                     "Check the port, and whether the URL should start with http://.",
                 )
             case socket.gaierror():
-                return Unreachable(
+                return NoAnswer(
                     f"The name {url.host} is not known", "Check the host name in the URL."
                 )
             case ConnectionRefusedError():
-                return Unreachable(
+                return NoAnswer(
                     f"{where} refuses connections",
                     "Check the port, and that the orchestrator runs there: cortex serve.",
                 )
             case ConnectionResetError():
-                return Unreachable(
+                return NoAnswer(
                     f"{where} broke the connection off", "Check the port; its log may say more."
                 )
     if isinstance(error, httpx.ProxyError):
-        return Unreachable(
+        return NoAnswer(
             f"The proxy before {where} refuses", "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY."
         )
     if isinstance(error, httpx.RemoteProtocolError):
-        return Unreachable(
+        return NoAnswer(
             f"{where} does not speak HTTP as expected, or broke off in the middle",
             "Check the port, and whether the URL should start with https://.",
         )
-    return Unreachable(f"{where} cannot be reached", "Check the address and the network.")
+    return NoAnswer(f"{where} cannot be reached", "Check the address and the network.")
 
 
 def refusal(response: httpx.Response, body: bytes, *, extension: bool) -> BackendError:
@@ -110,7 +120,7 @@ def refusal(response: httpx.Response, body: bytes, *, extension: bool) -> Backen
     status = response.status_code
     match status:
         case 401:
-            return Denied(
+            return WrongToken(
                 f"{where} wants a token" if _anonymous(response) else f"{where} refuses the token",
                 "Set CORTEX_TOKEN, or the token of the context.",
             )
@@ -122,8 +132,10 @@ def refusal(response: httpx.Response, body: bytes, *, extension: bool) -> Backen
             return NotFound(detail, hint)
         case 404 | 405 if extension:
             return Unsupported("this orchestrator does not offer that", "It is an extension.")
-        case 404 | 405:
+        case 404 | 405 if said.get("detail") in _NO_PATH:
             return NoSuchPath(f"{where} has no such path: {response.url.path}", _CHECK_URL)
+        case 404:
+            return NotFound(detail or f"{where} does not have that", hint)
         case 409:
             return Conflict(detail or "It is there already", hint)
         case 412:

@@ -45,9 +45,16 @@ def base_url(text: str) -> httpx.URL:
     Raises `BackendError` where that is no HTTP address.
     """
     try:
-        url = httpx.URL(orchestrator_url(text.strip()))
-    except (ValueError, httpx.InvalidURL) as error:
+        text = orchestrator_url(text.strip())
+    except ValueError as error:
         raise BackendError("The URL cannot be used", str(error)) from error
+    try:
+        url = httpx.URL(text)
+        _ = url.host  # decoded only when it is read, and then it may be none
+    except (httpx.InvalidURL, UnicodeError):
+        raise BackendError(
+            "The URL cannot be used", "url cannot be read: check its host name"
+        ) from None
     path = url.path.rstrip("/")
     path = path if path.endswith(BASE_PATH) else path + BASE_PATH
     return url.copy_with(path=path, query=None, fragment=None)

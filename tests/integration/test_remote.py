@@ -251,6 +251,8 @@ HTML = b"<!doctype html><title>Log in</title>"
         (Answer(403, {"detail": "Not yours"}), Denied, "Not yours", "permission"),
         (Answer(403, HTML), Denied, "does not allow that", "permission"),
         (Answer(404, {"detail": "Product not found"}), NotFound, "Product not found", ""),
+        (Answer(404, {"detail": "Product 2 not found"}), NotFound, "Product 2 not found", ""),
+        (Answer(404, {"detail": None}), Unreachable, "has no such path", "/api/v1"),
         (Answer(404, {"detail": "Not Found"}), Unreachable, "has no such path", "/api/v1"),
         (Answer(404, HTML), Unreachable, "has no such path", "/api/v1"),
         (Answer(405, {"detail": "Method Not Allowed"}), Unreachable, "no such path", "/api/v1"),
@@ -535,6 +537,9 @@ async def test_a_proxy_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> Non
         ("http://", "url has no host: write it like http://localhost:8004"),
         ("http://[::1", "url cannot be read: write it"),
         ("http://x:0", "url has a port that cannot be: it is a number"),
+        ("http://xn--a", "url cannot be read: check its host name"),
+        ("http://hunter2.\u2603\u0338-.de", "url cannot be read: check its host name"),
+        ("HTTP://", "url has no host"),
         ("http://u:hunter2@localhost", "url has a user name or password: give a token"),
     ],
 )

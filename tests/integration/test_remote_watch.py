@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -127,10 +128,10 @@ async def test_few_are_polled_at_once(web: StartWeb) -> None:
     server: Web
 
     def answer(request: Request) -> Answer:
-        # Nobody is answered before as many have come as ever will.
+        # Of the round, nobody is answered before as many have come as ever will.
         if server.at_once >= watch.CONCURRENCY:
             loop.call_soon_threadsafe(full.set)
-        elif "mqtt-config" in request.path:
+        elif server.asked("GET", "/mqtt-config") > 1:  # the first is whether the URL is right
             asyncio.run_coroutine_threadsafe(full.wait(), loop).result(20)
         return documented(*range(1, 31))(request)
 
@@ -405,7 +406,16 @@ async def test_a_url_where_there_is_no_orchestrator_is_not_one_that_lists_no_pro
 
 
 @pytest.mark.parametrize(
-    "answer", [Answer(200, examples.CONFIG_DOCUMENT), NO_PRODUCT, Answer(500), Answer(403)]
+    "answer",
+    [
+        Answer(200, examples.CONFIG_DOCUMENT),
+        NO_PRODUCT,
+        Answer(404, {"detail": "Product 1 not found"}),
+        Answer(404, {"detail": {"code": 7}}),
+        Answer(405, {"detail": "Not for this product"}),
+        Answer(500),
+        Answer(403),
+    ],
 )
 async def test_one_that_lists_no_products_is_known_by_a_path_of_the_reference(
     web: StartWeb, answer: Answer
@@ -416,6 +426,32 @@ async def test_one_that_lists_no_products_is_known_by_a_path_of_the_reference(
     backend = await RemoteBackend.open(web(only_that).url)
     assert await backend.products() == []
     assert backend.capabilities == frozenset()
+    await backend.aclose()
+
+
+async def test_a_refused_token_is_not_an_orchestrator_without_products(web: StartWeb) -> None:
+    def answer(request: Request) -> Answer:
+        return Answer(401) if request.path.endswith("/mqtt-config") else NOT_FOUND
+
+    backend = await RemoteBackend.open(web(answer).url)
+    with pytest.raises(Denied, match="wants a token"):
+        await backend.products()
+    await backend.aclose()
+
+
+async def test_one_that_breaks_off_is_not_one_without_products(
+    counterpart: StartCounterpart,
+) -> None:
+    def behave(connection: Any) -> None:
+        if b"/mqtt-config" not in connection.recv(65_536):
+            connection.sendall(
+                b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            )
+        connection.shutdown(socket.SHUT_RDWR)
+
+    backend = await RemoteBackend.open(f"http://127.0.0.1:{counterpart(behave)}")
+    with pytest.raises(Unreachable, match="broke off in the middle"):
+        await backend.products()
     await backend.aclose()
 
 
