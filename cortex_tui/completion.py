@@ -58,8 +58,11 @@ def _beginning(typed: str, names: list[str]) -> list[CompletionItem]:
     """Those of `names` that go on from what is typed, in whichever case, and are one line."""
     begun = [each for each in names if each.casefold().startswith(typed.casefold())]
     shown = [each for each in begun if each.isprintable()]
-    if os.environ.get("_CORTEX_COMPLETE", "").startswith("bash"):
+    asking = os.environ.get("_CORTEX_COMPLETE", "")
+    if asking.startswith("bash"):
         shown = _for_bash(typed, shown)
+    elif asking.startswith("fish"):  # the script that Click has for it cuts at a comma
+        shown = [name for name in shown if "," not in name]
     return [CompletionItem(each) for each in shown]
 
 
@@ -68,5 +71,6 @@ def _for_bash(typed: str, names: list[str]) -> list[str]:
     line = os.environ.get("COMP_WORDS", "")
     if line.endswith((f'"{typed}', f"'{typed}")):  # bash closes that quote
         return [name for name in names if not _OBEYED_IN_QUOTES.search(name)]
-    # Two strokes: the script that Click has for bash reads one of them away.
-    return [_OBEYED.sub(r"\\\\\g<0>", name) for name in names]
+    quoted = [_OBEYED.sub(r"\\\g<0>", name) for name in names]
+    # Doubled: the script that Click has for bash reads half of them away.
+    return [name.replace("\\", r"\\") for name in quoted]

@@ -30,16 +30,19 @@ def load(path: Path, *, without: Collection[str] = ()) -> Settings:
         raise SettingsError(f"{path} cannot be read: {reason(error)}", "Check the file.") from None
     try:
         values = tomllib.loads(text)
+        given = json.dumps(
+            {key: value for key, value in values.items() if key not in without},
+            default=lambda _: _NO_SETTING,
+        )
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not valid TOML: {error}", "Mend that line.") from None
+    except ValueError:  # Python turns no more than 4,300 digits into a number, or back
+        raise SettingsError(
+            f"{path} has a number that is too long", "Write a shorter one."
+        ) from None
     try:
-        settings = TypeAdapter(Settings).validate_json(
-            json.dumps(
-                {key: value for key, value in values.items() if key not in without},
-                default=lambda _: _NO_SETTING,
-            ),
-            strict=True,  # of Python's own values it would not even take a text for a path
-        )
+        # Strictly, but as JSON: of Python's own values it would not even take a text for a path.
+        settings = TypeAdapter(Settings).validate_json(given, strict=True)
     except ValidationError as error:
         raise _told(error, path) from None
     try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,14 @@ from cortex_tui.models import ProductDraft
 from tests.processes import CORTEX
 from tests.webservers import Answer, StartWeb
 
-NAMES = ("Car tyres", "Cards $(reboot) 'x'", "Travel insurance", "two\nlines")
+NAMES = (
+    "Car tyres",
+    "Cards $(reboot) 'x'",
+    "Travel insurance",
+    "two\nlines",
+    r"back\slash",
+    "Bus, car",
+)
 
 
 @pytest.fixture
@@ -37,7 +45,7 @@ def completed(environment: dict[str, str], *words: str, shell: str = "zsh") -> l
     asked = {
         "_CORTEX_COMPLETE": f"{shell}_complete",
         "COMP_WORDS": " ".join(words),
-        "COMP_CWORD": str(len(words) - 1),
+        "COMP_CWORD": words[-1] if shell == "fish" else str(len(words) - 1),
     }
     done = subprocess.run(
         CORTEX, env={**environment, **asked}, capture_output=True, text=True, timeout=60, check=True
@@ -45,6 +53,8 @@ def completed(environment: dict[str, str], *words: str, shell: str = "zsh") -> l
     assert done.stderr == ""
     if shell == "bash":
         return [line.partition(",")[2] for line in done.stdout.splitlines()]
+    if shell == "fish":
+        return [line.removeprefix("plain,") for line in done.stdout.splitlines()]
     return done.stdout.splitlines()[1::3]
 
 
@@ -71,6 +81,28 @@ def test_products_for_bash(shell: dict[str, str]) -> None:
         r"Cards\\ \\$\\(reboot\\)\\ \\'x\\'",
     ]
     assert completed(shell, *words, '"Ca', shell="bash") == ["Car tyres"]
+
+
+def test_bash_itself_takes_the_names_for_what_they_are(shell: dict[str, str]) -> None:
+    script = """
+        eval "$(_CORTEX_COMPLETE=bash_source cortex)"
+        COMP_WORDS=(cortex --context bench status "") COMP_CWORD=4
+        _cortex_completion cortex
+        eval "printf '%s\\n' ${COMPREPLY[*]}"
+    """
+    path = f"{Path(sys.executable).parent}:{shell['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", script], env={**shell, "PATH": path}, capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert sorted(done.stdout.splitlines()) == sorted(filter(str.isprintable, NAMES)), done.stderr
+
+
+def test_fish_is_offered_no_name_that_it_would_cut(shell: dict[str, str]) -> None:
+    words = ("cortex", "--context", "bench", "status")
+    offered = completed(shell, *words, "", shell="fish")
+    assert r"back\slash" in offered
+    assert [name for name in offered if name.startswith("Bus")] == []
 
 
 def test_nobody_is_asked(shell: dict[str, str], web: StartWeb) -> None:

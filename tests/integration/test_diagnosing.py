@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import pty
+import select
 import signal
 import subprocess
 import termios
@@ -97,6 +98,20 @@ def test_a_password_comes_from_a_file_or_the_environment_and_never_from_the_url(
         assert "looking-glass" not in shown.stdout + shown.stderr
 
 
+def shown_until(terminal: int, text: bytes) -> bytes:
+    """What a terminal shows, once `text` is there."""
+    shown = b""
+
+    def comes() -> bool:
+        nonlocal shown
+        if select.select([terminal], [], [], 0)[0]:
+            shown += os.read(terminal, 4_096)
+        return text in shown
+
+    wait_until(comes)
+    return shown
+
+
 def test_a_password_is_asked_for_and_not_shown(
     environment: dict[str, str], start_mosquitto: StartMosquitto, tmp_path: Path
 ) -> None:
@@ -107,9 +122,7 @@ def test_a_password_is_asked_for_and_not_shown(
         env=environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
     )  # fmt: skip
     os.close(theirs)
-    shown = b""
-    while b"Password of alice" not in shown:
-        shown += os.read(ours, 4_096)
+    shown = shown_until(ours, b"Password of alice")
     os.write(ours, b"wonderland\n")
     try:
         while more := os.read(ours, 4_096):
@@ -129,9 +142,8 @@ def test_one_key_gives_the_question_for_the_password_up(
     process, terminal = pty.fork()
     if process == 0:
         os.execve(CORTEX[0], [*CORTEX, "test", "mqtt://alice@localhost:1"], environment)
-    before, shown = termios.tcgetattr(terminal), b""
-    while b"Password of alice" not in shown:
-        shown += os.read(terminal, 4_096)
+    before = termios.tcgetattr(terminal)
+    shown = shown_until(terminal, b"Password of alice")
     wait_until(lambda: not termios.tcgetattr(terminal)[3] & termios.ECHO)
     os.write(terminal, key)
     ended = [0, 0]
