@@ -183,10 +183,12 @@ class CortexApp(TypeaheadApp[None]):
             self.screen.recall()
             self.screen.show_states(None)
 
-    async def retry(self) -> None:
-        """Open `target` anew, where it could not be opened or cannot be asked."""
-        await self._let_go()
+    def retry(self) -> None:
+        """Open `target` anew, where it could not be opened or cannot be asked: at once, so that
+        there is nothing to retry until that has come to something."""
+        before = self.watched
         self._open()
+        self.run_worker(before.close(), group="closing")
 
     async def _let_go(self) -> None:
         self.workers.cancel_group(self, "backend")

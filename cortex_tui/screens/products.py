@@ -286,8 +286,8 @@ class ProductsScreen(Page):
         assert row is not None
         return self.cortex.watched.states[row.product.id].product
 
-    async def do_retry(self) -> None:
-        await self.cortex.retry()
+    def do_retry(self) -> None:
+        self.cortex.retry()
         self.show_states(None)
 
     @on(Table.Chosen)

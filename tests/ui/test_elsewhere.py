@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from textual.events import Key
 
 from cortex_tui.backend import Backend
 from cortex_tui.local.backend import LocalBackend
@@ -121,6 +122,23 @@ async def test_a_key_asks_again_at_once(web: StartWeb, monkeypatch: pytest.Monke
         well = True
         await person.press("r")
         await person.sees("say which ones you work with")
+
+
+async def test_keys_in_a_burst_ask_again_once() -> None:
+    opened = []
+
+    async def open_backend(_: Target) -> Backend:
+        opened.append(await RemoteBackend.open(NOWHERE))
+        return opened[-1]
+
+    async with before(open_backend) as person:
+        await person.sees("The orchestrator cannot be asked")
+        for _ in range(4):
+            person.app.post_message(Key("r", "r"))
+        await person.sees("It is being opened.")
+        await until(lambda: len(opened) == 2 and opened[0]._closed.is_set())
+        await person.sees("The orchestrator cannot be asked")
+        assert len(opened) == 2
 
 
 async def test_the_advice_stands_below_the_rows_too() -> None:
