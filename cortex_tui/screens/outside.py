@@ -25,16 +25,18 @@ def edited_outside(app: App[None], text: str, *, suffix: str) -> str:
         path.write_text(text, encoding="utf-8")
         try:
             with app.suspend():
-                code = subprocess.run([*command, str(path)], check=False).returncode
+                ended = _run([*command, str(path)])
         except SuspendNotSupported:
             raise BackendError("an editor cannot be opened in this terminal") from None
-        except OSError as error:
+        if isinstance(ended, OSError):
             raise BackendError(
-                f"{command[0]} cannot be started: {error.strerror}",
+                f"{command[0]} cannot be started: {ended.strerror}",
                 "Set EDITOR to the editor you use.",
-            ) from None
-        if code:
-            raise BackendError(f"{command[0]} ended with code {code}", "Nothing was taken from it.")
+            )
+        if ended:
+            raise BackendError(
+                f"{command[0]} ended with code {ended}", "Nothing was taken from it."
+            )
         try:
             content = path.read_bytes()
             if len(content) > LARGEST:
@@ -42,3 +44,12 @@ def edited_outside(app: App[None], text: str, *, suffix: str) -> str:
             return content.decode("utf-8").removesuffix("\n")
         except (OSError, UnicodeDecodeError):
             raise BackendError("the editor left no text that can be read") from None
+
+
+def _run(command: list[str]) -> int | OSError:
+    """The exit code, or why it did not start: an error raised while the application is away would
+    leave it away."""
+    try:
+        return subprocess.run(command, check=False).returncode
+    except OSError as error:
+        return error

@@ -32,6 +32,7 @@ async def edited(
     shows: bytes,
     saves: bytes,
     calls: bytes = F6,
+    editor: str = "",
 ) -> list[object]:
     """The actions after an editor that `calls` opens, which writes `text` and ends with `code`;
     once `shows` is seen the keys `saves` are pressed."""
@@ -41,7 +42,7 @@ async def edited(
     await backend.aclose()
     script = folder / "editor.py"
     script.write_text(EDITOR.format(text=text, code=code))
-    seen = Seen({**environment, "EDITOR": f"{sys.executable} {script}"})
+    seen = Seen({**environment, "EDITOR": editor or f"{sys.executable} {script}"})
     try:
         for wanted, keys in (
             (b"Tyres", b"\r"),
@@ -90,3 +91,9 @@ async def test_what_goes_wrong_is_said_and_nothing_is_lost(
     environment: dict[str, str], tmp_path: Path, text: str, code: int, shows: bytes
 ) -> None:
     assert await edited(environment, tmp_path, text, code, shows, LEAVE) == []
+
+
+async def test_an_editor_that_is_not_there(environment: dict[str, str], tmp_path: Path) -> None:
+    shows = b"no-such-editor cannot be started"
+    left = await edited(environment, tmp_path, "", 0, shows, LEAVE, editor="no-such-editor")
+    assert left == []
