@@ -15,7 +15,8 @@ def read_text(path: str | Path) -> str:
     and fix."""
     if "\0" in str(path):
         raise ValueError("the path contains a NUL character: remove it")
-    named = str(path) if len(str(path)) <= MAX_SHOWN else f"{str(path)[:MAX_SHOWN]}…"
+    named = str(Path(path))
+    named = named if len(named) <= MAX_SHOWN else f"{named[:MAX_SHOWN]}…"
     try:
         place = Path(path).expanduser()
         if not stat.S_ISREG(place.stat().st_mode):

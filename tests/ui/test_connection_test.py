@@ -356,7 +356,7 @@ async def test_a_certificate_that_was_removed_does_not_come_back(
         await enter(person)
         await to(person, "CA certificate")
         for remove in (["backspace"], ["shift+tab", "tab", "backspace"]):
-            person.at_once(*lines_of(other.cert.read_text()))
+            person.at_once(*lines_of(other.cert.read_text().rstrip()))
             await person.sees("CA certificate", "days left")
             person.at_once(*remove)
             await person.sees_no("CA certificate", "days left")
