@@ -104,6 +104,11 @@ class Job(Model):
     """The payload of the event, as it came."""
     event_id: int | None = None
 
+    @property
+    def reason(self) -> str:
+        """Why it failed last; empty where it did not."""
+        return self.failures[-1].reason if self.failures else ""
+
 
 class JobChoice(Model):
     """Which dead letters are meant: one, those of a subscription, or all of the product."""

@@ -213,7 +213,7 @@ async def actions(
                 plain(row.action.type, COLUMN),
                 names.get(row.subscription_id, row.subscription_id),
                 row.attempts,
-                plain(row.failures[-1].reason, REASON) if row.failures else "-",
+                plain(row.reason, REASON) or "-",
             )
             for row in rows
         ],
@@ -235,8 +235,8 @@ async def _retry(backend: Backend, product_id: int, choice: JobChoice, as_json: 
     else:
         parts = ", ".join(f"{len(jobs):,} {what}" for what, jobs in outcome.items() if jobs)
         click.echo(f"{count:,} retried" + (f": {parts}" if parts else ""))
-        for job_id in sorted(again)[:SHOWN]:
-            click.echo(f"  {job_id}: {plain(again[job_id], REASON)}")
+        for job in sorted(again, key=lambda job: job.id)[:SHOWN]:
+            click.echo(f"  {job.id}: {plain(job.reason, REASON)}")
         if len(again) > SHOWN:
             click.echo(f"  and {len(again) - SHOWN:,} more")
     if again:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 
 from cortex_tui.backend import Backend
 from cortex_tui.events import Job, JobChoice, JobState
@@ -19,9 +19,6 @@ MOST = 500
 LOOK = 0.3
 """Seconds between two looks at actions that are attempted."""
 
-Reasons = dict[int, str]
-"""Why each action failed last, by its id."""
-
 
 def under_way(job: Job) -> bool:
     """Whether the attempt that a retry is for is still to come, or being made."""
@@ -33,9 +30,10 @@ def waits(job: Job) -> bool:
     return job.state in OUTCOMES["waiting"]
 
 
-async def dead_letters(backend: Backend, product_id: int, choice: JobChoice) -> Reasons:
-    """Those that are meant."""
-    return await _reasons(backend, product_id, choice, JobState.DEAD)
+async def dead_letters(backend: Backend, product_id: int, choice: JobChoice) -> set[int]:
+    """The ids of those that are meant."""
+    meant = None if choice.job_id is None else {choice.job_id}
+    return {job.id async for job in _jobs(backend, product_id, choice, [JobState.DEAD], meant)}
 
 
 async def came_to(
@@ -46,52 +44,45 @@ async def came_to(
     *,
     seconds: float,
     while_any: Callable[[Job], bool],
-) -> dict[str, Reasons]:
+) -> dict[str, list[Job]]:
     """What became of the `chosen` that were retried, by `OUTCOMES`, once none of them is any more
     as `while_any` says, or after so many seconds."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            waiting = OUTCOMES["waiting"]
             while True:
-                if not await _reasons(
-                    backend, product_id, choice, *waiting, among=chosen, such=while_any
-                ):
+                async for job in _jobs(backend, product_id, choice, OUTCOMES["waiting"], chosen):
+                    if while_any(job):
+                        break  # one is enough to look again
+                else:
                     break
                 await asyncio.sleep(LOOK)
-    return {
-        what: await _reasons(backend, product_id, choice, *states, among=chosen)
-        for what, states in OUTCOMES.items()
-    }
+    # All states at once: between two questions one could pass from the second to the first.
+    jobs = [job async for job in _jobs(backend, product_id, choice, tuple(JobState), chosen)]
+    return {what: [job for job in jobs if job.state in states] for what, states in OUTCOMES.items()}
 
 
-async def _reasons(
+async def _jobs(
     backend: Backend,
     product_id: int,
     choice: JobChoice,
-    *states: JobState,
-    among: Collection[int] | None = None,
-    such: Callable[[Job], bool] = lambda _: True,
-) -> Reasons:
-    """Of each that is chosen and in one of the states; of those `among` them where that is
-    given."""
-    found: Reasons = {}
+    states: Collection[JobState],
+    among: Collection[int] | None,
+) -> AsyncIterator[Job]:
+    """Those in one of the states, the newest first; of those `among` them where that is given."""
     if among is not None and not among:
-        return found
-    before = None if choice.job_id is None else choice.job_id + 1
-    oldest = choice.job_id or min(among or (0,))
+        return
+    oldest = min(among) if among else 1
+    before = max(among) + 1 if among else None
     while rows := await backend.jobs(
         product_id,
         states=states,
         subscription_id=choice.subscription_id,
         before=before,
-        limit=MOST if choice.job_id is None else 1,
+        limit=MOST if before is None else min(MOST, before - oldest),
     ):
-        found |= {
-            row.id: row.failures[-1].reason if row.failures else ""
-            for row in rows
-            if row.id >= oldest and (among is None or row.id in among) and such(row)
-        }
+        for row in rows:
+            if row.id >= oldest and (among is None or row.id in among):
+                yield row
         before = rows[-1].id
         if before <= oldest:
             break
-    return found

@@ -1,7 +1,7 @@
 """One action that an event set off: what it says, what came of it, and every failure."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
@@ -12,7 +12,7 @@ from textual.dom import DOMNode
 from cortex_tui.backend import Backend
 from cortex_tui.commands import Scope, bindings
 from cortex_tui.events import Job, JobChoice, JobState
-from cortex_tui.retrying import LOOK, Reasons, under_way
+from cortex_tui.retrying import LOOK, under_way
 from cortex_tui.screens.copying import Copies, of_action
 from cortex_tui.screens.dialogs import ReadingDialog
 from cortex_tui.widgets.payload import readable, readable_value
@@ -156,7 +156,7 @@ async def followed(backend: Backend, job: Job) -> AsyncIterator[Job]:
 
 def tell_outcome(app: "CortexApp", job: Job) -> None:
     """Say what came of an attempt."""
-    what, why = job.action.type, job.failures[-1].reason if job.failures else ""
+    what, why = job.action.type, job.reason
     if job.state is JobState.DONE:
         app.notify(f"{what}: done.")
     elif job.state is JobState.DEAD:
@@ -167,15 +167,22 @@ def tell_outcome(app: "CortexApp", job: Job) -> None:
         app.notify(f"{what}: still waits for its attempt.")
 
 
-def tell_outcomes(app: "CortexApp", count: int, outcomes: Mapping[str, Reasons]) -> None:
+def tell_outcomes(app: "CortexApp", count: int, outcomes: Mapping[str, Sequence[Job]]) -> None:
     """Say what came of the attempts of several."""
     dead, waiting = outcomes["dead"], outcomes["waiting"]
-    words = {"dead": "given up again", "waiting": "failed again, repeated"}
-    parts = [f"{number(len(ids))} {words.get(what, what)}" for what, ids in outcomes.items() if ids]
-    why = next(filter(None, (*dead.values(), *waiting.values())), "")
+    failed = [job for job in waiting if not under_way(job)]
+    told = {
+        "done": outcomes["done"],
+        "recorded": outcomes["recorded"],
+        "given up again": dead,
+        "failed again, repeated": failed,
+        "still waiting": [job for job in waiting if under_way(job)],
+    }
+    parts = [f"{number(len(jobs))} {what}" for what, jobs in told.items() if jobs]
+    why = next((job.reason for job in (*dead, *failed) if job.reason), "")
     app.notify(
         f"Attempted anew: {number(count)}; {', '.join(parts) or 'gone meanwhile'}. {why}".rstrip(),
-        severity="error" if dead else "warning" if waiting else "information",
+        severity="error" if dead else "warning" if failed else "information",
     )
 
 

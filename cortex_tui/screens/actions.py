@@ -210,8 +210,8 @@ class ActionsPane(TablePane):
         return f"subscription {job.subscription_id} (deleted)"
 
     def _searched(self, job: Job) -> str:
-        failure = job.failures[-1].reason if job.failures else ""
-        return f"{job.state} {job.action.type} {self._owner(job)} {job.key} {failure} {job.content}"
+        told = f"{job.state} {job.action.type} {self._owner(job)} {job.key} {job.reason}"
+        return f"{told} {job.content}"
 
     def _when(self, job: Job) -> Content:
         """When it is due, or when it came to its end."""
@@ -326,6 +326,4 @@ def _tries(job: Job) -> Content:
 
 def _failure(job: Job) -> Content:
     """What tells most first: that it is an answer shows in its number."""
-    return (
-        said(job.failures[-1].reason.removeprefix("answered "), BAD) if job.failures else Content()
-    )
+    return said(job.reason.removeprefix("answered "), BAD)

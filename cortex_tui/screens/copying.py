@@ -48,7 +48,7 @@ def of_action(job: Job) -> Copies:
     return _present(
         ("content", json.dumps(job.content, indent=2, ensure_ascii=False) if job.content else None),
         ("key", job.key),
-        ("last failure", job.failures[-1].reason if job.failures else None),
+        ("last failure", job.reason or None),
         ("event", job.event),
         ("whole action", _json(job)),
     )

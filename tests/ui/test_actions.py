@@ -95,6 +95,16 @@ def listening(port: int) -> Iterator[list[dict[str, object]]]:
         thread.join()
 
 
+@contextmanager
+def taking_its_time(port: int) -> Iterator[None]:
+    """Somebody who is called there, and does not answer."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
+        yield
+
+
 async def product_of(orchestrator: Orchestrator, broker: Broker) -> Product:
     return await connected(orchestrator.inside, draft(broker), HOOK, OTHER, KEEP)
 
@@ -230,6 +240,22 @@ async def test_retrying_several_says_what_came_of_it(
         await person.press("a")  # nobody listens
         await person.sees("Attempted anew: 2; 2 given up again.")
         await person.sees("connection refused (127.0.0.1:")
+
+
+async def test_what_was_not_attempted_yet_is_not_said_to_have_failed_again(
+    orchestrator: Orchestrator, broker: Broker, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    product = await product_of(orchestrator, broker)
+    set_off(broker, "POL-1")
+    await dead(orchestrator, product, 2)
+    monkeypatch.setattr("cortex_tui.screens.actions.FOLLOWED", 0.0)
+    with taking_its_time(port):
+        async with before(orchestrator.open, size=WIDE) as person:
+            await enter(person)
+            await person.sees("(•) dead 2")
+            await person.press("a")
+            await person.sees("Attempted anew: 2; 2 still waiting.")
+            assert not person.line("Attempted anew: 2;", "connection refused")
 
 
 async def test_an_empty_list_never_contradicts_the_number_above_it(
