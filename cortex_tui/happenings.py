@@ -108,7 +108,8 @@ async def _follow(backend: Backend, product: Product, limit: int, as_json: bool)
             except Unreachable:
                 continue  # the next beat tells
             if rows and last and (passed := rows[-1].id - last - 1):
-                click.echo(f"{passed:,} events came too fast", err=True)
+                what = "event before these is" if passed == 1 else "events before these are"
+                click.echo(f"{passed:,} {what} not shown", err=True)
             for row in reversed(rows):
                 click.echo(json.dumps(row.model_dump(mode="json")) if as_json else _line(row))
             last = rows[0].id if rows else last

@@ -153,8 +153,8 @@ class ActionsPane(TablePane):
     def _say(self) -> None:
         self.listing.explain(*self._why_empty())
         shown = len(self.listing.table.rows)
-        more = "the newest " if shown >= self._limit else ""
-        right = Content.styled(f"{more}{number(shown)}" if shown else "", MUTED)
+        more = "+" if shown >= self._limit else ""
+        right = Content.styled(f"{number(shown)}{more}" if shown else "", MUTED)
         if self._failure:
             right = said(f"⚠ {self._failure.text}", WARN)
         self._line.set(self._views(), right)
@@ -168,7 +168,7 @@ class ActionsPane(TablePane):
             chosen = view is self._view
             style = BAD if view is DEAD and count else ACCENT if chosen else MUTED
             parts.append(Content.styled(f"(•) {text}" if chosen else f"( ) {text}", style))
-        return Content("   ").join(parts)
+        return Content("  ").join(parts)
 
     def _known(self, view: View) -> int:
         """How many there are in a view, as far as that is told without looking."""

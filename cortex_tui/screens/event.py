@@ -61,14 +61,17 @@ class EventDialog(ReadingDialog[Next | None]):
         if event.problem:
             yield said(f"✗ It cannot be read, and sets nothing off: {event.problem}", BAD)
         yield Content()
-        yield from took(event, self._subscriptions)
+        yield from went_to(event, self._subscriptions)
+        others = list(did_not_go_to(event, self._subscriptions))
+        if not event.decisions:  # why, is what one wants to know
+            yield from others
         yield Content()
         if event.truncated:
             yield said(f"⚠ Only the first {size(len(event.payload))} were kept.", WARN)
         yield from readable(event.payload)
-        if others := list(did_not_take(event, self._subscriptions)):
+        if event.decisions and others:
             yield Content()
-            yield Content.styled("Did not take it", STRONG)
+            yield Content.styled("It did not go to", STRONG)
             yield from others
 
     # -- commands -----------------------------------------------------------------------------
@@ -96,12 +99,12 @@ def cut_off(event: Event) -> str | None:
     return "Only the start of this event was kept." if event.truncated else None
 
 
-def took(event: Event, subscriptions: Sequence[Subscription]) -> Iterator[Content]:
+def went_to(event: Event, subscriptions: Sequence[Subscription]) -> Iterator[Content]:
     """Which subscriptions took an event, and what they made of it."""
     if not event.decisions:
-        yield Content.styled("No subscription took it.", MUTED)
+        yield Content.styled("It went to no subscription", STRONG)
         return
-    yield Content.styled("Took it", STRONG)
+    yield Content.styled("It went to", STRONG)
     names = {each.id: each.name for each in subscriptions}
     for decision in event.decisions:
         mark, style = MARKS[decision.outcome]
@@ -116,7 +119,7 @@ def took(event: Event, subscriptions: Sequence[Subscription]) -> Iterator[Conten
         )
 
 
-def did_not_take(event: Event, subscriptions: Sequence[Subscription]) -> Iterator[Content]:
+def did_not_go_to(event: Event, subscriptions: Sequence[Subscription]) -> Iterator[Content]:
     """Why each of the other subscriptions did not take an event, as they are now."""
     takers = {decision.subscription_id for decision in event.decisions}
     others = [each for each in subscriptions if each.id not in takers]
@@ -144,4 +147,6 @@ def takers_first(
 
 
 def _told(decision: Decision) -> str:
+    if decision.outcome is Outcome.CONDITION_FALSE:
+        return f"{decision.outcome}: nothing was set off"
     return f"{decision.outcome}: {decision.error}" if decision.error else str(decision.outcome)

@@ -80,7 +80,7 @@ class EventsPane(TablePane):
         self._next_read = 0.0
         self._reading = False
         self._missed = 0
-        """Events that came too fast to be shown, since the last that is held."""
+        """Events beyond the page that is read at once: older than what is shown, and not shown."""
         self._failure: BackendError | None = None
         self._state: ProductState | None = None
         self._cut = TopicCut()
@@ -191,6 +191,7 @@ class EventsPane(TablePane):
         finally:
             self._reading = False
         self._complete = len(older) < PAGE
+        self._missed = max(0, self._missed - len(older))
         self.listing.put(older)
         self._compare_topics()
         self._say()
@@ -200,7 +201,8 @@ class EventsPane(TablePane):
         held = len(self.listing.table.rows)
         right = f"{number(held)} shown" if held else ""
         if self._missed:
-            right = f"{number(self._missed)} came too fast   {right}"
+            what = "older one is" if self._missed == 1 else "older ones are"
+            right = f"{number(self._missed)} {what} not shown   {right}"
         self._line.set(self._pulse(), Content.styled(right, MUTED))
         self.page.refresh_bindings()
 

@@ -122,7 +122,7 @@ class TrialDialog(ReadingDialog[list[FieldProblem] | None]):
         if self.tried is None:
             self.tried = await self._last()
         tried = self.tried
-        self.about.show([Content.styled(f"with {tried.source}; nothing is sent", MUTED)])
+        self.about.show([Content.styled(f"Nothing is sent. With {tried.source}", MUTED)])
         try:
             explanation = await self.backend.try_event(self._product_id, self._trial(tried.sample))
         except Invalid as error:

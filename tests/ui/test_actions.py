@@ -16,7 +16,10 @@ from cortex_tui.demo.broker import Broker
 from cortex_tui.events import Job, JobState
 from cortex_tui.local.backend import LocalBackend
 from cortex_tui.models import Action, Product, SubscriptionDraft
+from cortex_tui.screens import actions as tab
 from cortex_tui.screens.actions import ActionsPane
+from cortex_tui.screens.base import Commanded
+from cortex_tui.widgets.text import DISABLED
 from tests.brokers import publish
 from tests.mailservers import PostOffice, StartPostOffice
 from tests.orchestrators import TOPIC, connected, draft
@@ -413,3 +416,30 @@ async def test_a_list_keeps_the_focus_while_another_view_is_read(
             await person.sees("kept, which is all that a record does")
             await person.press("escape")
             await person.sees_no("kept, which is all that a record does")
+
+
+async def test_the_views_have_room_and_a_refused_retry_is_grey(
+    embedded: Orchestrator, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tab, "PAGE", 2)
+    product = await product_of(embedded, broker)
+    set_off(broker, "POL-1")
+    await dead(embedded, product, 2)
+    async with before(embedded.open) as person:
+
+        def retry_is_grey() -> bool:
+            page = person.app.screen
+            assert isinstance(page, Commanded)
+            spans = page.key_line().spans
+            refused = [page.key_line().plain[s.start : s.end] for s in spans if s.style == DISABLED]
+            return "t Retry" in refused
+
+        await enter(person)
+        await person.sees("(•) dead 2", "( ) all", "2+")
+        assert not retry_is_grey()
+        await person.press("v", "v", "v")
+        await person.sees("▸ ○ recorded", "keep")
+        assert retry_is_grey()
+        await person.press("enter")
+        await person.sees("kept, which is all that a record does")
+        assert retry_is_grey()

@@ -108,7 +108,7 @@ async def test_one_event_says_who_took_it_and_why_others_did_not(
         await enter(person)
         await person.sees("▸", "claim")
         await person.press("enter")
-        await person.sees("Took it")
+        await person.sees("It went to")
         await person.sees("✗ claim", "evaluation failed", "claim.estimate")
         await person.sees_each('"estimate": null', '"note": "a [bold]word[/]"')
         await person.sees("– audit", "it listens to audit/#")
@@ -212,7 +212,29 @@ async def test_what_comes_too_fast_is_passed_over_and_said(
         await kept(embedded, product, 8)
         await person.sees("8 newer wait")
         await person.press("space")
-        await person.sees("5 came too fast", "3 shown")
+        await person.sees("5 older ones are not shown", "3 shown")
+        await person.press("end")
+        await person.sees("2 older ones are not shown", "6 shown")
+        await person.press("end")
+        await person.sees("8 shown")
+        assert not person.line("not shown")
+
+
+async def test_an_event_says_what_was_so_at_a_glance(
+    embedded: Orchestrator, broker: Broker
+) -> None:
+    product = await product_of(embedded, broker)
+    publish(broker, TOPIC, claim(1))
+    publish(broker, TOPIC, json.dumps({"event": "other", "lines": list(range(40))}))
+    await kept(embedded, product, 2)
+    async with before(embedded.open) as person:
+        await enter(person)
+        await person.sees("▸", "nobody took it")
+        await person.press("enter")
+        await person.sees("It went to no subscription")
+        await person.sees("– claim", "it takes events named claim")  # above the payload
+        await person.press("escape", "down", "enter")
+        await person.sees("○ claim", "condition false: nothing was set off")
 
 
 async def test_the_list_is_bounded(
@@ -340,7 +362,7 @@ async def test_publish_an_event_anew(orchestrator: Orchestrator, broker: Broker)
         await enter(person)
         await person.sees("▸", "audit/trail")
         await person.press("enter")
-        await person.sees("Took it")
+        await person.sees("It went to")
         await person.press("p")
         await person.sees("Topic", "audit/trail")
         await person.fill_in("topic", "audit/#")

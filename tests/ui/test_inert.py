@@ -174,7 +174,7 @@ async def test_no_screen_is_broken_by_what_arrives(
         await person.sees("2 shown")
         inert(person, width=width)
         await person.press("enter")  # an event
-        await person.sees("Took it")
+        await person.sees("It went to")
         inert(person, width=width)
         await person.press("p")
         await person.sees("Publish an event")

@@ -148,7 +148,7 @@ async def test_what_became_of_the_events_of_one_subscription(
         await person.sees("1 executed", "0 given up", "0 dead letters")
         await person.sees("✗ just now", "v shows its event", "amount is null")
         await person.press("v")
-        await person.sees("Took it")
+        await person.sees("It went to")
         await person.sees('"amount": null')
         await person.press("t")
         await person.sees("Dry run of paid")
