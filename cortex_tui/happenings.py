@@ -9,7 +9,7 @@ import click
 from cortex_tui.backend import Backend, NotFound, Unreachable
 from cortex_tui.events import Event, JobChoice, JobState
 from cortex_tui.models import Product
-from cortex_tui.retrying import MOST, came_to, dead_letters, waits
+from cortex_tui.retrying import MOST, OUTCOMES, came_to, dead_letters, waits
 from cortex_tui.scripting import (
     SETTLE,
     command,
@@ -30,6 +30,8 @@ REASON = 300
 """Characters of a reason: who was refused, and what a mail server said to that."""
 SHOWN = 10
 """Dead letters that a retry names."""
+STATES = {**{each.value: (each,) for each in JobState}, "waiting": OUTCOMES["waiting"]}
+"""What --state takes, and what is meant: the states of the API, and the word of the screens."""
 _LIST = "`cortex actions PRODUCT` lists them."
 
 
@@ -132,9 +134,10 @@ def _is_id(_: click.Context, __: click.Parameter, value: int | None) -> int | No
     "--state",
     "states",
     metavar="STATE",
-    type=click.Choice([each.value for each in JobState]),
+    type=click.Choice(list(STATES)),
     multiple=True,
-    help=f"Only those in this state: {', '.join(JobState)}. May be given more than once.",
+    help=f"Only those in this state: {', '.join(JobState)}; or waiting, which is pending and "
+    "running. May be given more than once.",
 )
 @click.option("--retry", is_flag=True, help="Attempt the chosen dead letters anew.")
 @click.option("--discard", is_flag=True, help="Delete the chosen that are dead or wait.")
@@ -184,7 +187,7 @@ async def actions(
         return
     rows = await backend.jobs(
         found.id,
-        states=[JobState(each) for each in states] or tuple(JobState),
+        states={state for each in states for state in STATES[each]} or tuple(JobState),
         subscription_id=subscription_id,
         before=None if job_id is None else job_id + 1,
         limit=limit if job_id is None else 1,

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
+from rich.cells import cell_len, set_cell_size
 
 from cortex_tui import completion, daemon
 from cortex_tui.backend import (
@@ -105,7 +106,9 @@ async def status(backend: Backend, product: str | None, as_json: bool, watch: bo
 
     With --watch there is a line for every product, and from then on one where its state or the
     cause of it is another: none for messages, and none for an attempt that fails as the one
-    before. That the orchestrator cannot be asked is told on stderr. Ctrl+C ends it, with 0.
+    before. A line begins with the time, which is local; with --json it is an object by itself, and
+    its times are UTC. That the orchestrator cannot be asked is told on stderr. Ctrl+C ends it,
+    with 0.
 
     \b
     Examples:
@@ -142,6 +145,9 @@ async def _follow(backend: Backend, chosen: int | None, as_json: bool) -> None:
                         _tell_deleted(before[0], is_all=chosen is None)
                 elif _words(state) != before and not _tries_again(before, state):
                     told[product_id] = _words(state)
+                    if not as_json:
+                        now = datetime.now(UTC).astimezone()
+                        click.echo(f"{now:%Y-%m-%d %H:%M:%S}  ", nl=False)
                     _print_status(state, as_json)
             problem = backend.problem.text if backend.problem else None
             if problem != problem_told:
@@ -180,6 +186,8 @@ async def subscriptions(
     """
     if enable is not None or disable is not None:
         may_change()
+        if enable == disable:
+            raise click.UsageError(f"--enable and --disable both name {plain(enable)!r}: give one")
     found = await find(backend, product)
     rows = await backend.subscriptions(found.id)
     given = ((enable, True), (disable, False))
@@ -328,6 +336,6 @@ def print_json(value: object) -> None:
 
 def print_table(heads: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
     cells = [heads, *(tuple(plain(value) for value in row) for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
-        click.echo("  ".join(map(str.ljust, row, widths)).rstrip())
+        click.echo("  ".join(map(set_cell_size, row, widths)).rstrip())

@@ -217,6 +217,7 @@ def test_events_and_actions(
     assert "send_fax" in dead
     assert "unknown action type 'send_fax'" in dead
     assert "record" not in dead
+    assert json.loads(run(environment, "actions", "1", "--state", "waiting", "--json").stdout) == []
     first = json.loads(run(environment, "actions", "tyres", "--json").stdout)[-1]
     assert (first["id"], first["state"], first["action"]) == (1, "recorded", {"type": "record"})
     assert json.loads(run(environment, "actions", "1", "--id", "1", "--json").stdout) == [first]

@@ -134,6 +134,10 @@ def test_subscriptions_are_switched(cortex: With) -> None:
         assert [row["enabled"] for row in json.loads(off.stdout)] == [False]
         assert "off  paid" in run("subscriptions", "1").stdout
         assert "on  paid" in run("subscriptions", "1", "--enable", "paid").stdout
+        both = run("subscriptions", "1", "--enable", "paid", "--disable", "paid")
+        assert both.returncode == USAGE
+        assert "--enable and --disable both name 'paid': give one" in both.stderr
+        assert "on  paid" in run("subscriptions", "1").stdout
 
 
 # -- an orchestrator that cannot be asked, or has only the documented endpoints ----------------
@@ -209,12 +213,12 @@ def test_watching_goes_on_while_the_orchestrator_is_away(
     ) as watching:  # fmt: skip
         assert watching.stdout is not None
         assert watching.stderr is not None
-        assert watching.stdout.readline() == "Product 2; connected; 1,247 messages\n"
+        assert watching.stdout.readline().endswith("  Product 2; connected; 1,247 messages\n")
         well = False
-        assert watching.stdout.readline().startswith("Product 2; unknown; ")
+        assert "  Product 2; unknown; " in watching.stdout.readline()
         assert "failed: 503" in watching.stderr.readline()
         well = True
-        assert watching.stdout.readline() == "Product 2; connected; 1,247 messages\n"
+        assert watching.stdout.readline().endswith("  Product 2; connected; 1,247 messages\n")
         assert watching.stderr.readline() == "The orchestrator answers again.\n"
         watching.send_signal(signal.SIGINT)
         wait_until(lambda: watching.poll() is not None)

@@ -2,16 +2,18 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
+from rich.cells import cell_len
 
 from cortex_tui import scripting
 from cortex_tui.backend import Backend, NotFound, Unreachable
 from cortex_tui.models import ConnectionStatus, Product, ProductState
-from cortex_tui.scripting import status
+from cortex_tui.scripting import print_table, status
 from cortex_tui.server import examples
 from cortex_tui.states import ConnectionState
 
@@ -67,7 +69,9 @@ async def test_messages_make_no_line(capsys: pytest.CaptureFixture[str]) -> None
         tyres(ConnectionState.DISCONNECTED, 4, **REFUSED),
         tyres(ConnectionState.CONNECTED, 5),
     )
-    assert capsys.readouterr().out.splitlines() == [
+    lines = capsys.readouterr().out.splitlines()
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  Tyres; ", line) for line in lines)
+    assert [line.split("  ")[1] for line in lines] == [
         "Tyres; connected; 1 message",
         "Tyres; disconnected; 3 messages",
         "Tyres; disconnected; 4 messages; the broker refuses connections; Start it.",
@@ -137,7 +141,7 @@ async def test_an_orchestrator_that_is_away_is_told_once(
     await watched(away, away, tyres(ConnectionState.CONNECTED))
     told = capsys.readouterr()
     assert told.err == "it is away. Wait.\nThe orchestrator answers again.\n"
-    assert told.out == "Tyres; connected; 0 messages\n"
+    assert told.out.endswith("  Tyres; connected; 0 messages\n")
 
 
 async def test_an_orchestrator_that_says_nothing_is_not_one_without_products(
@@ -162,3 +166,9 @@ def test_only_a_connection_that_is_new_is_waited_for(seconds: float, waited_for:
     assert connected is not None
     enabled = connected.model_copy(update={"subscriptions_enabled": 1})
     assert scripting._in_the_making(enabled) is waited_for
+
+
+def test_a_table_counts_the_cells_of_wide_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("NAME", "STATE"), [("車のタイヤ", "connected"), ("Tyres", "retrying")])
+    starts = [cell_len(line[: line.rindex(" ")]) for line in capsys.readouterr().out.splitlines()]
+    assert starts == [11, 11, 11]
