@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from cortex_tui.widgets.state import look_of, state_mark
-from cortex_tui.widgets.status import trouble
+from cortex_tui.widgets.state import state_mark, urgency_of
+from cortex_tui.widgets.status import failed_actions, trouble
 from cortex_tui.widgets.table import Column
 from cortex_tui.widgets.text import MUTED, age, number, per_second, said, sparkline
 
@@ -57,8 +57,8 @@ def _quiet(text: str, value: object) -> Content:
     return Content.styled(text, "" if value else MUTED)
 
 
-def _by_urgency(row: Listed) -> tuple[int, tuple[str, int]]:
-    return (look_of(row).urgency, _by_name(row))
+def _by_urgency(row: Listed) -> tuple[float, tuple[str, int]]:
+    return (urgency_of(row), _by_name(row))
 
 
 def _name(row: Listed) -> Content:
@@ -94,4 +94,7 @@ def _last_at(row: Listed) -> datetime | None:
 
 
 def _error(row: Listed) -> Content:
-    return next(iter(trouble(row)), Content()) if row.status or row.problem else Content()
+    wrong = trouble(row) if row.status or row.problem else []
+    if row.actions_dead:
+        wrong.append(failed_actions(row.actions_dead))
+    return next(iter(wrong), Content())

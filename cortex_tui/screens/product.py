@@ -1,6 +1,7 @@
 """One product: its status always in view, its configuration and subscriptions in tabs."""
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import ClassVar
 
 from textual import on
@@ -11,7 +12,7 @@ from textual.content import Content
 from textual.dom import DOMNode
 from textual.reactive import var
 
-from cortex_tui.backend import NotFound
+from cortex_tui.backend import NotFound, Unreachable
 from cortex_tui.commands import Scope, bindings
 from cortex_tui.models import ProductState
 from cortex_tui.screens.actions import ActionsPane
@@ -168,9 +169,11 @@ class ProductScreen(Page):
         at = self.cortex.now().timestamp()
         if received != self._received and at >= self._next_read:
             self._received, self._next_read = received, at + RELOAD
-            self.run_worker(
-                self._told(self._subscriptions.load()), group="counters", exclusive=True
-            )
+            self.run_worker(self._told(self._reload()), group="counters", exclusive=True)
+
+    async def _reload(self) -> None:
+        with suppress(Unreachable):  # the status says so
+            await self._subscriptions.load()
 
     @on(TabLine.Changed)
     def _show_tab(self) -> None:

@@ -22,7 +22,7 @@ from cortex_tui.widgets.bars import Bar, KeyBar
 from cortex_tui.widgets.lines import Lines
 from cortex_tui.widgets.listing import Listing
 from cortex_tui.widgets.state import LOOKS, Look, look_of, state_mark
-from cortex_tui.widgets.status import at_most, folded, since, trouble
+from cortex_tui.widgets.status import at_most, failed_actions, folded, since, trouble
 from cortex_tui.widgets.table import Table
 from cortex_tui.widgets.text import BAD, MUTED, OK, STRONG, WARN, number, per_second, said
 
@@ -154,8 +154,7 @@ class ProductsScreen(Page):
             wrong = [look for look in told if look.style in (BAD, WARN)]
             parts = [head, *(_state(look, counts) for look in looks if look in wrong)]
             if failed:
-                what = "action failed" if failed == 1 else "actions failed"
-                parts.append(said(f"✗ {number(failed)} {what}", BAD))
+                parts.append(failed_actions(failed))
             parts += [_state(look, counts) for look in looks if look in told and look not in wrong]
             if others := sum(counts[look.word] for look in rest):
                 style = WARN if any(look.style in (BAD, WARN) for look in rest) else MUTED
@@ -175,11 +174,18 @@ class ProductsScreen(Page):
             head = [said(state.product.name, STRONG), state_mark(state)]
             head += [part for part in (since(state, self.cortex.now()),) if part]
             head += [said(state.broker, MUTED)] if state.broker else []
-            wrong = [*trouble(state), *self._advice(state)]
+            wrong = [*trouble(state), *self._failed(state), *self._advice(state)]
             lines = [Content("  ").join(head), *folded(wrong, detail.size.width)]
             if len(lines) < DETAIL_LINES:
                 lines += [said(state.product.description, MUTED)]
         detail.show(at_most(DETAIL_LINES, lines))
+
+    def _failed(self, state: Listed) -> list[Content]:
+        """How many of its actions failed, and where they are."""
+        if not state.actions_dead:
+            return []
+        way = f": {self.cortex.key_of('product.actions')} in the product shows them"
+        return [failed_actions(state.actions_dead) + said(way, MUTED)]
 
     def _advice(self, state: Listed) -> list[Content]:
         """What to do about an orchestrator that cannot be asked, where that is what is wrong."""

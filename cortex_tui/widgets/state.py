@@ -49,6 +49,13 @@ def look_of(product: Listed) -> Look:
     return LOOKS[word_of(product)]
 
 
+def urgency_of(product: Listed) -> float:
+    """How soon a person should look, the lower the sooner: at actions that failed right after what
+    is wrong with connections."""
+    urgency = look_of(product).urgency
+    return min(urgency, LOOKS[DEGRADED].urgency + 0.5) if product.actions_dead else urgency
+
+
 def state_mark(product: Listed) -> Content:
     """`● connected`."""
     look = look_of(product)

@@ -121,6 +121,12 @@ def trouble(state: Listed) -> list[Content]:
     return lines
 
 
+def failed_actions(count: int) -> Content:
+    """`✗ 3 actions failed`."""
+    what = "action failed" if count == 1 else "actions failed"
+    return said(f"✗ {number(count)} {what}", BAD)
+
+
 def strip(
     state: ProductState,
     rate: float,

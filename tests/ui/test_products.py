@@ -31,7 +31,7 @@ async def make(backend: LocalBackend, *names: str) -> None:
 
 
 class Fleet(LocalBackend):
-    """An orchestrator with a product in each state, two of whose actions failed."""
+    """An orchestrator with a product in each state, two of which have actions that failed."""
 
     async def watch(self) -> AsyncGenerator[Mapping[int, ProductState | None]]:
         now = datetime.now(UTC)
@@ -39,7 +39,7 @@ class Fleet(LocalBackend):
             number: ProductState(
                 product=Product(id=number, name=f"Product {number}"),
                 status=ConnectionStatus(product_id=number, updated_at=now, state=state),
-                actions_dead=6 if number < 2 else 0,
+                actions_dead=6 if number in (1, 4) else 0,
             )
             for number, state in enumerate(ConnectionState)
         }
@@ -287,6 +287,25 @@ async def test_the_summary_tells_what_matters_least_together_where_it_is_narrow(
     async with before(fleet, size=(200, 40)) as person:
         await person.sees("8 products", *(f"1 {state.value}" for state in ConnectionState))
         assert person.line("✗ 12 actions failed")
+
+
+async def test_failed_actions_are_trouble_of_their_product(tmp_path: Path) -> None:
+    async def fleet(_: Target) -> Backend:
+        return await Fleet.open(tmp_path / "fleet.db")
+
+    async with before(fleet, size=(200, 40)) as person:
+        await person.sees("STATE", "ERROR")
+        for name in ("Product 1", "Product 4"):
+            await person.sees(name, "✗ 6 actions failed")
+        await person.press("t")
+        await person.sees("STATE▴")
+        # Below what is wrong with connections, above the connection that is being made.
+        names = ("Product 7", "Product 1", "Product 4", "Product 0")
+        assert order(person, *names) == list(names)
+    async with before(fleet) as person:
+        await person.sees("NAME▴")
+        await person.press("down")
+        await person.sees("✗ 6 actions failed: 5 in the product shows them")
 
 
 async def test_the_rate_is_pictured_where_there_is_room(

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import math
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -9,6 +11,7 @@ from cortex_tui.demo.broker import Broker
 from cortex_tui.local.backend import LocalBackend
 from cortex_tui.models import Action, Product, Subscription, SubscriptionDraft
 from cortex_tui.remote import RemoteBackend
+from cortex_tui.screens.product import ProductScreen
 from cortex_tui.server import create_app, serving
 from cortex_tui.widgets.table import Table
 from tests.brokers import ANONYMOUS, StartMosquitto, publish
@@ -318,3 +321,24 @@ async def test_what_cannot_be_typed_survives_an_edit_of_the_actions(
         await person.sees_no("Subscription odd")
         [stored] = await embedded.inside.subscriptions(product.id)
         assert json.loads(json.dumps(stored.actions[0].model_dump())) == action
+
+
+async def test_a_switch_that_fails_is_told_once(local: LocalBackend, broker: Broker) -> None:
+    await product_of(Orchestrator(local), broker)
+    server = AsyncExitStack()
+    url = await server.enter_async_context(serving(create_app(local), port=0))
+    async with server, before(Orchestrator(local, url).open) as person:
+        await enter(person)
+        page = person.app.screen
+        assert isinstance(page, ProductScreen)
+        page._next_read = math.inf  # as just after a look at the counters
+        publish(broker, TOPIC, "{}")
+        await person.sees("1 message ")
+        await server.aclose()
+        await person.sees("? unknown")
+        page._next_read = 0
+        await until(lambda: page._next_read)
+        await until(lambda: not [each for each in page.workers if each.group == "counters"])
+        await person.press("space")
+        await person.sees("audit stays on: ")
+        assert len(person.app._notifications) == 1
