@@ -403,14 +403,14 @@ async def test_a_mail_that_is_refused_for_good_is_dead_at_once(
     begin: Begin, post_office: StartPostOffice
 ) -> None:
     office = await post_office()
-    office.answer_recipient = lambda address: f"550 no such mailbox: {address} hunter2"
+    office.answer_recipient = lambda address: f"550 no such mailbox: {address}"
     scene = await begin(EMAIL, email=mail_to(office))
 
     scene.happens()
 
     job = await scene.job(JobState.DEAD)
     assert [each.reason for each in job.failures] == [
-        "refused for ann@example.com (550 no such mailbox: ann@example.com hunter2)"
+        "refused for ann@example.com (550 no such mailbox: ann@example.com)"
     ]
 
 
@@ -424,7 +424,9 @@ async def test_what_a_mail_server_says_is_short_and_inert_and_not_the_password(
     office = await post_office(starttls=authority.server("mail-says"), users={"cortex": "hunter2"})
     sent = base64.b64encode(b"\0cortex\0hunter2").decode()
     login = base64.b64encode(b"hunter2").decode()
-    office.answer_recipient = lambda _: f"550 hunter2 {login} {sent} \x1b[31m" + "no " * 200
+    office.answer_recipient = lambda _: (
+        f"550 hunter2 {login} {sent} {sent[:13]}... \x1b[31m" + "no " * 200
+    )
     recipients = [f"user{position}@example.com" for position in range(50)]
     email = mail_to(office, security="starttls", username="cortex", password="hunter2")
     scene = await begin({**EMAIL, "recipients": recipients}, email=email)
@@ -435,8 +437,26 @@ async def test_what_a_mail_server_says_is_short_and_inert_and_not_the_password(
     for secret in ("hunter2", login[:6], sent[:6], "\x1b"):
         assert secret not in failure.reason
     assert all(address in failure.reason for address in recipients)
-    assert "(550 *** *** ***" in failure.reason
+    assert "(550 *** *** *** ***..." in failure.reason
     assert len(failure.reason) < 50 * 60
+
+
+async def test_an_empty_password_masks_nothing_of_what_a_mail_server_says(
+    begin: Begin,
+    post_office: StartPostOffice,
+    authority: Authority,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.cert))
+    office = await post_office(starttls=authority.server("mail-empty"), users={"cortex": ""})
+    office.answer_recipient = lambda _: "550 no such mailbox"
+    email = mail_to(office, security="starttls", username="cortex", password="")
+    scene = await begin(EMAIL, email=email)
+
+    scene.happens()
+
+    [failure] = (await scene.job(JobState.DEAD)).failures
+    assert failure.reason == "refused for ann@example.com (550 no such mailbox)"
 
 
 @pytest.mark.usefixtures("fast")
