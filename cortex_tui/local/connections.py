@@ -98,16 +98,16 @@ class Connections:
         if not overview.product.enabled:
             self._network.call(partial(connection.stop, ConnectionState.DISABLED))
             return
-        self._running[product_id] = _Run(overview.config)
+        run, problem = _Run(overview.config), None
         try:
-            secrets = self._secrets(product_id)
+            run = _Run(overview.config, self._secrets(product_id))
         except VaultError as error:
-            cause = Cause(Stage.CONNECT, error.message, error.hint, latch=True)
-            self._network.call(partial(connection.interrupt, cause))
-            return
-        self._running[product_id] = _Run(overview.config, secrets)
-        plan = self._plan(overview.config, secrets)
-        self._network.call(partial(connection.start, plan))
+            problem = Cause(Stage.CONNECT, error.message, error.hint, latch=True)
+        self._running[product_id] = run
+        if problem is not None:
+            self._network.call(partial(connection.interrupt, problem))
+        else:
+            self._network.call(partial(connection.start, self._plan(run)))
 
     def apply_subscriptions(self, product_id: int) -> None:
         """Listen to what is enabled now, over the connection that runs and by its configuration,
@@ -127,10 +127,10 @@ class Connections:
             "client_key": self._store.client_key(product_id),
         }
 
-    def _plan(self, config: MqttConfig, secrets: Secrets) -> Plan:
-        broker = config.broker
+    def _plan(self, run: _Run) -> Plan:
+        config, broker = run.config, run.config.broker
         return Plan(
-            broker=broker.model_copy(update=secrets),
+            broker=broker.model_copy(update=run.secrets),
             client_id=broker.client_id or f"cortex-{config.product_id}-{self._store.instance_id}",
             version=config.version or 0,
             qos=config.topics.qos,
