@@ -1,6 +1,5 @@
 """The connection test: tries the values it is given, beside the running connection."""
 
-import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import ClassVar
@@ -49,7 +48,6 @@ BESIDE = "Connecting beside the running connection, which is not disturbed."
 MAX_USER = 60
 """Characters of a user name in the title."""
 ALONE = "Connecting, for a test only."
-_CODED = re.compile(r"Connection failed with code (\d+)")
 
 
 class TestDialog(Dialog[Certificate | None]):
@@ -266,12 +264,9 @@ def _verdict(result: ConnectionTestResult) -> Line:
     if result.status == "success":
         took = f" in {result.latency_ms} ms" if result.latency_ms is not None else ""
         return line("✓ ", f"Connected{took}", OK)
-    error = result.error or "Not connected"
-    if coded := _CODED.fullmatch(error):  # the reference has it so; the words are elsewhere
-        stages = result.stages if isinstance(result, Diagnosis) else ()
-        causes = (told.cause for told in stages if told.outcome is Outcome.FAILED)
-        error = f"{next(filter(None, causes), result.details)} (code {coded[1]})"
-    return line("✗ ", error, BAD)
+    stages = result.stages if isinstance(result, Diagnosis) else ()
+    failed = (f"{told.stage}: {told.cause}" for told in stages if told.cause)
+    return line("✗ ", next(failed, result.error or "Not connected"), BAD)
 
 
 def _ladder(stages: Mapping[Stage, StageResult]) -> Iterator[Line]:

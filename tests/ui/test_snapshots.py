@@ -119,7 +119,7 @@ SCREENS: dict[str, tuple[Steps | None, dict[str, Any]]] = {
     "leaving-unsaved": (product("enter", "end", "x", "escape", "escape", sees="unsaved"), {}),
     "configuration-history": (product("h", sees="History"), {}),
     "test-passed": (product("f4", sees="Connected"), {}),
-    "test-failed": (product("f4", sees="code 4"), {"diagnosis": REFUSED}),
+    "test-failed": (product("f4", sees="Bad username or password"), {"diagnosis": REFUSED}),
     "topics": (product("2", sees="Pattern"), {}),
     "subscriptions": (product("3", "down", sees="matched"), {}),
     "subscriptions-none": (product("3", row=DRONES, sees="No subscriptions yet"), {}),
