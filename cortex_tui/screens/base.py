@@ -229,4 +229,5 @@ class Dialog(Commanded[Result], ModalScreen[Result], Generic[Result]):
         *bindings(Scope.DIALOG),
         binding(COMMANDS["app.help"]),
         binding(COMMANDS["app.copy"]),
+        binding(COMMANDS["app.leave"]),
     ]

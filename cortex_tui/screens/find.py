@@ -18,7 +18,9 @@ from textual.widgets import Input, Label
 from cortex_tui.commands import Command, Scope
 from cortex_tui.screens.base import Commanded, Dialog
 from cortex_tui.settings import Context, Target
+from cortex_tui.widgets.bars import KeyBar
 from cortex_tui.widgets.line_input import LineInput
+from cortex_tui.widgets.notice import Notice
 from cortex_tui.widgets.state import state_mark
 from cortex_tui.widgets.table import Column, Table
 from cortex_tui.widgets.text import DISABLED, KEY, MUTED, WARN, plain, said
@@ -44,10 +46,24 @@ TYPED = ("app.find", "app.jump")
 """Ways to say what to do; where one of them is open, they are not to be found."""
 
 
+class FindInput(LineInput):
+    """Where one types what is to be found."""
+
+    HINTS: ClassVar[tuple[tuple[str, str], ...]] = (("Enter", "Choose"),)
+    """What the key line says of its keys."""
+
+
+class JumpInput(FindInput):
+    """Where one says a command."""
+
+    HINTS: ClassVar = (*FindInput.HINTS, ("Tab", "Complete"))
+
+
 class FindDialog(Dialog[None]):
     """A field and the entries that have every word of it; Enter chooses."""
 
     prompt = "/"
+    field: type[FindInput] = FindInput
 
     def __init__(self, placeholder: str, entries: Iterable[Entry], *, at: int = 0) -> None:
         """The cursor stands on the entry `at` first."""
@@ -55,6 +71,7 @@ class FindDialog(Dialog[None]):
         self._at = at
         self._placeholder = placeholder
         self._entries = list(entries)
+        self._notice = Notice()
         self._table: Table[Numbered] = Table(
             [
                 Column("title", "", _title, 24, grow=1, sort=lambda row: row[0]),
@@ -71,8 +88,10 @@ class FindDialog(Dialog[None]):
         with Vertical(classes="dialog -find"):
             with Horizontal(classes="prompt"):
                 yield Label(Content.styled(f"{self.prompt} ", KEY))
-                yield LineInput(placeholder=self._placeholder)
+                yield self.field(placeholder=self._placeholder)
+            yield self._notice
             yield self._table
+            yield KeyBar(self.key_line)
 
     def on_mount(self) -> None:
         self._table.can_focus = False
@@ -97,7 +116,13 @@ class FindDialog(Dialog[None]):
         self._show(event.value)
 
     def _show(self, text: str) -> None:
-        self._table.replace(enumerate(self.found(text)))
+        found = self.found(text)
+        self._table.replace(enumerate(found))
+        self._table.display = bool(found)
+        if found:
+            self._notice.hide()
+        else:
+            self._notice.say("Nothing matches")
         self._table.action_end(False)
         self._table.refresh()
 
@@ -127,6 +152,7 @@ class JumpDialog(FindDialog):
     """What is said after `:`, a command by its name, some with what they are to take."""
 
     prompt = ":"
+    field = JumpInput
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "complete", "Complete", show=False, priority=True)
     ]

@@ -184,7 +184,7 @@ class ProductsScreen(Page):
         """How many of its actions failed, and where they are."""
         if not state.actions_dead:
             return []
-        way = f": {self.cortex.key_of('product.actions')} in the product shows them"
+        way = f": {self.cortex.key_of('product.actions')} in the product shows why"
         return [failed_actions(state.actions_dead) + said(way, MUTED)]
 
     def _advice(self, state: Listed) -> list[Content]:

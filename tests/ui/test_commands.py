@@ -102,6 +102,18 @@ async def test_help_shows_every_command_of_the_place(
         assert not person.line("Switch the subscription on or off")
 
 
+async def test_the_help_of_a_dialog_shows_what_is_to_be_had_there(embedded: Orchestrator) -> None:
+    async with before(embedded.open, size=(100, 60)) as person:
+        await person.press("n")
+        await person.sees("New product")
+        await person.press("f1")
+        await person.sees("Esc", "Close without a change")
+        await person.sees("^c ^q", "Quit at once")
+        await person.sees("needs the dialog closed first")
+        for other in ("Choose the colours", "Quit; asks", "nothing to copy"):
+            assert not person.line(other)
+
+
 async def test_help_greys_what_is_refused_and_says_why(embedded: Orchestrator) -> None:
     async with before(embedded.open) as person:
         await person.sees("No products yet")
@@ -163,6 +175,20 @@ async def test_products_and_commands_are_found_by_typing(
         await person.sees("Pattern")
         await person.press("escape")
         await person.sees("▸", "Pets")
+
+
+async def test_a_search_that_finds_nothing_says_so(embedded: Orchestrator) -> None:
+    async with before(embedded.open) as person:
+        await person.sees("No products yet")
+        await person.press("ctrl+p")
+        await person.sees("Enter Choose", "Esc Close")
+        await person.type("zzz")
+        await person.sees("Nothing matches")
+        await person.press("enter", "backspace", "backspace", "backspace")
+        await person.sees("▸")
+        assert not person.line("Nothing matches")
+        await person.press("escape", "colon")
+        await person.sees("Enter Choose", "Tab Complete", "Esc Close")
 
 
 async def test_going_to_another_product_asks_for_what_is_unsaved(embedded: Orchestrator) -> None:

@@ -378,6 +378,20 @@ async def test_publish_an_event_anew(orchestrator: Orchestrator, broker: Broker)
         assert [json.loads(event.payload) for event in events] == [{"by": "hand"}] * 2
 
 
+async def test_a_long_topic_is_not_cut_beside_empty_room(
+    embedded: Orchestrator, broker: Broker
+) -> None:
+    await product_of(embedded, broker)
+    topic = "/".join(["a-rather-long-level"] * 3)
+    async with before(embedded.open, size=(140, 40)) as person:
+        await enter(person)
+        await person.sees("No events yet")
+        await person.press("p")
+        await person.sees("one exact topic, without + and #")
+        await person.fill_in("topic", topic)
+        await person.sees("Topic", topic)
+
+
 async def test_publishing_is_a_change(embedded: Orchestrator, broker: Broker) -> None:
     await product_of(embedded, broker)
     async with before(embedded.open, read_only=True) as person:

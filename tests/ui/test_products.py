@@ -305,7 +305,7 @@ async def test_failed_actions_are_trouble_of_their_product(tmp_path: Path) -> No
     async with before(fleet) as person:
         await person.sees("NAME▴")
         await person.press("down")
-        await person.sees("✗ 6 actions failed: 5 in the product shows them")
+        await person.sees("✗ 6 actions failed: 5 in the product shows why")
 
 
 async def test_the_rate_is_pictured_where_there_is_room(
