@@ -149,7 +149,7 @@ class CortexApp(TypeaheadApp[None]):
 
     def get_css_variables(self) -> dict[str, str]:
         """A breath of the colour of the context is in the line that names it."""
-        tint = themes.tint(self.target.context.colour)
+        tint = themes.tint(self.target.context.colour, dark=self.current_theme.dark)
         return {**super().get_css_variables(), "context-tint": tint}
 
     def on_ready(self) -> None:

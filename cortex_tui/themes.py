@@ -3,6 +3,7 @@ colours, so that every Textual theme fits too."""
 
 from difflib import get_close_matches
 
+from textual.color import BLACK, WHITE, Color
 from textual.theme import BUILTIN_THEMES, Theme
 
 from cortex_tui.settings import Colour, SettingsError
@@ -99,9 +100,14 @@ def on_colour(colour: Colour) -> str:
     return f"bold #101316 on {CONTEXTS[colour]}"
 
 
-def tint(colour: Colour | None) -> str:
-    """As much of it as the line with the name bears; nothing where there is no colour."""
-    return f"{CONTEXTS[colour]} 24%" if colour else "#000000 0%"
+def tint(colour: Colour | None, *, dark: bool) -> str:
+    """What the line with the name is painted with, in a theme that is dark or not; nothing where
+    there is no colour. It is the colour on black, or on white, so that what is written on it is
+    read no worse than on the panel of the theme."""
+    if colour is None:
+        return "#000000 0%"
+    base, share = (BLACK, 0.24) if dark else (WHITE, 0.12)
+    return base.blend(Color.parse(CONTEXTS[colour]), share).hex
 
 
 OURS = {theme.name: theme for theme in (DARK, LIGHT)}
