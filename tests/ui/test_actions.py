@@ -22,7 +22,7 @@ from cortex_tui.screens.base import Commanded
 from cortex_tui.widgets.text import DISABLED
 from tests.brokers import publish
 from tests.mailservers import PostOffice, StartPostOffice
-from tests.orchestrators import TOPIC, connected, draft
+from tests.orchestrators import TOPIC, connected, draft, listens
 from tests.ui.conftest import Orchestrator
 from tests.ui.driving import WIDE, Person, before
 from tests.waiting import until
@@ -109,7 +109,9 @@ def taking_its_time(port: int) -> Iterator[None]:
 
 
 async def product_of(orchestrator: Orchestrator, broker: Broker) -> Product:
-    return await connected(orchestrator.inside, draft(broker), HOOK, OTHER, KEEP)
+    product = await connected(orchestrator.inside, draft(broker), HOOK, OTHER, KEEP)
+    await listens(orchestrator.inside, product.id)
+    return product
 
 
 def set_off(broker: Broker, policy: str) -> None:
