@@ -231,8 +231,8 @@ class LocalBackend:
         def save() -> ConfigSaved:
             self._secrets.check(product_id, draft.broker)
             saved = self._store.save_config(product_id, draft, if_version, by or who())
-            runs = self._connections.has(product_id)
-            if not runs:
+            runs = self._connections.runs(product_id)
+            if not self._connections.has(product_id):
                 self._connections.apply(product_id)
             # The reference answers so whatever was saved; the status compares the values.
             return ConfigSaved(requires_restart=runs, mqtt_config=saved)

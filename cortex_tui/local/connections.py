@@ -76,6 +76,11 @@ class Connections:
         """Whether the product was ever applied."""
         return product_id in self._connections
 
+    def runs(self, product_id: int) -> bool:
+        """Whether it is told to be connected with a configuration, whatever came of it."""
+        connection = self._connections.get(product_id)
+        return connection is not None and connection.link.version is not None
+
     def remove(self, product_id: int) -> None:
         """Disconnect a product for good, and wait until nothing more of it can be written."""
         self._running.pop(product_id, None)

@@ -139,6 +139,17 @@ async def test_a_wrong_password_latches_until_it_is_corrected(
     await reaches(local, product.id, CONNECTED)
 
 
+async def test_what_is_saved_for_a_disabled_product_waits_for_nothing(
+    local: LocalBackend, start_mosquitto: StartMosquitto
+) -> None:
+    broker = start_mosquitto(*ANONYMOUS)
+    product = await connected(local, draft(broker), PENDING)
+    await local.update_product(product.id, ProductChange(enabled=False))
+    await reaches(local, product.id, DISABLED)
+    saved = await local.save_config(product.id, draft(broker, keep_alive=30))
+    assert not saved.requires_restart
+
+
 async def test_a_saved_change_waits_for_the_reconnect(
     local: LocalBackend, start_mosquitto: StartMosquitto
 ) -> None:
