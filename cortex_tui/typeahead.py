@@ -55,7 +55,7 @@ class TypeaheadApp(App[ReturnType]):
     async def _take_next(self) -> None:
         """Hand out what was typed, up to the next key that may lead elsewhere."""
         self._awaited = None
-        while self._typed and self._awaited is None:
+        while self._typed and self._awaited is None and self.screen_stack:
             event, target = self._typed.popleft(), self.focused or self.screen
             await super().on_event(event)
             if isinstance(event, events.Key) and not target.check_consume_key(
@@ -79,8 +79,8 @@ class TypeaheadApp(App[ReturnType]):
 
     @on(Dealt)
     async def _dealt(self, dealt: Dealt) -> None:
-        if dealt is not self._awaited:
-            return
+        if dealt is not self._awaited or not self.screen_stack:
+            return  # it was late, or the app is leaving
         if dealt.rounds > 1 or dealt.place != (self.screen, self.focused):
             self._await_round(max(1, dealt.rounds - 1))
         else:

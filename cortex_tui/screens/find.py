@@ -153,9 +153,7 @@ class JumpDialog(FindDialog):
 
     prompt = ":"
     field = JumpInput
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "complete", "Complete", show=False, priority=True)
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("tab", "complete", "Complete", show=False)]
 
     def __init__(self, page: Commanded[object]) -> None:
         self._commands = {

@@ -30,6 +30,15 @@ async def test_what_closes_a_dialog_is_followed_by_keys_of_the_page(embedded: Or
         await person.sees("1 Broker •")
 
 
+async def test_tab_completes_what_was_typed_before_it(embedded: Orchestrator) -> None:
+    async with before(embedded.open) as person:
+        await person.sees("No products yet")
+        await person.press("colon")
+        await person.sees("Complete")
+        person.at_once(*"them", "tab", *"nord", "enter")
+        await person._until(lambda: person.app.theme == "nord", "never was nord")
+
+
 async def test_leaving_waits_for_nothing(embedded: Orchestrator) -> None:
     async with before(embedded.open) as person:
         await person.sees("No products yet")
