@@ -29,9 +29,9 @@ class PemInput(LineInput):
     """Holds PEM text, and says what is in it; a path that is typed is read, and stays in view.
 
     Where nothing is typed it holds what was loaded or pasted, which its placeholder names. Del,
-    Backspace and ctrl+u in the empty field remove that. A terminal that does not bracket what it
-    pastes types it, with Enter for the line ends: such text is masked, and held as soon as a block
-    of it is whole.
+    ctrl+u and Backspace in the empty field remove that, but not the Backspace that is one too many
+    after something typed was erased. A terminal that does not bracket what it pastes types it, with
+    Enter for the line ends: such text is masked, and held as soon as a block of it is whole.
     """
 
     class Examined(Message):
@@ -45,6 +45,8 @@ class PemInput(LineInput):
         """What was loaded or pasted."""
         self._typing = False
         """What is held was typed, and may go on."""
+        self._erasing = False
+        """Something else was typed since the field was entered."""
         self._from_file: str | None = None
         self._looking: Worker[None] | None = None
         self.problem: str | None = None
@@ -61,7 +63,7 @@ class PemInput(LineInput):
 
     def hold(self, text: str | None) -> None:
         """Take PEM text as it is, and forget what was typed."""
-        self._held, self._typing = text or "", False
+        self._held, self._typing, self._erasing = text or "", False, False
         with self.prevent(Input.Changed):
             self.value = ""
         self._take(None)
@@ -97,7 +99,7 @@ class PemInput(LineInput):
             await super().action_submit()
 
     def on_blur(self) -> None:
-        self._typing = False
+        self._typing = self._erasing = False
 
     @on(Input.Changed)
     def _typed(self) -> None:
@@ -105,15 +107,12 @@ class PemInput(LineInput):
         if PEM_BLOCK.search(self.value):
             self.hold(f"{self._held if self._typing else ''}{self.value}\n")
             self._typing = True
-        elif self.value:
-            if not self._typing:
-                self._held = ""
-            self._take(self.value)
         else:
-            self._take(None)
+            self._erasing = self._erasing or bool(self.value)
+            self._take(self.value or None)
 
     def action_delete_left(self) -> None:
-        self._remove() if not self.value else super().action_delete_left()
+        self._remove() if not (self.value or self._erasing) else super().action_delete_left()
 
     def action_delete_right(self) -> None:
         self._remove() if not self.value else super().action_delete_right()
@@ -141,14 +140,14 @@ class PemInput(LineInput):
             try:
                 if PEM_START in path:
                     raise ValueError("the PEM text has no end yet: it ends with -----END …-----")
-                self._held, self._typing = "", False
+                self._typing = False
                 text = self._from_file = await asyncio.to_thread(read_text, path)
                 self.problem = None
             except ValueError as error:
                 self.problem, text = str(error), ""
         if text and not self._key:
             self.certificates = await asyncio.to_thread(_read, text)
-        if self._held and self.certificates:
+        if path is None and self.certificates:
             self.placeholder = plain(self.certificates[0].subject)
         self.post_message(self.Examined())
 

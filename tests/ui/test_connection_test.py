@@ -436,6 +436,26 @@ async def test_what_was_stored_can_be_removed(
         assert stored.broker.client_cert == alice.cert.read_text()
 
 
+async def test_what_was_typed_and_erased_removes_nothing(
+    embedded: Orchestrator, broker: Broker, authority: Authority
+) -> None:
+    config = draft(broker, use_tls=True, ca_cert=authority.cert.read_text())
+    product = await configured(embedded.inside, config)
+    async with before(embedded.open, size=WIDE) as person:
+        await enter(person)
+        await person.sees("CA certificate", "CN=Cortex Test Authority")
+        await to(person, "CA certificate")
+        await person.type("no")
+        await person.sees("✗ no cannot be read")
+        await person.press("backspace", "backspace", "backspace")
+        await person.sees("CA certificate", "CN=Cortex Test Authority", "89 days left")
+        await person.press("f2")
+        await person.sees("Nothing was changed")
+        await person.press("delete")
+        await person.sees("CA certificate", "will be removed")
+        assert await stored_ca(embedded, product) == authority.cert.read_text()
+
+
 async def test_without_tls_they_are_out_of_the_way(embedded: Orchestrator, broker: Broker) -> None:
     await configured(embedded.inside, draft(broker))
     async with before(embedded.open) as person:
