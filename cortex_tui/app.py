@@ -109,7 +109,8 @@ class CortexApp(TypeaheadApp[None]):
         test_limit: float = 10.0,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
-        """Opens `target`, and any of `others` when a person switches to it.
+        """Opens `target`, and any of `others` when a person switches to it; one of them that has
+        the name of `target` is not to be had.
 
         `theme` none means the one that was chosen last; `keymap` has the keys of commands that a
         person gave others. `read_stored` tells what is stored in a target, to be shown while it
@@ -123,7 +124,7 @@ class CortexApp(TypeaheadApp[None]):
         self._wanted_theme = "ansi-dark" if colourless else theme or self.remembered.get("theme")
         super().__init__(TerminalDriver, ansi_color=True if colourless else None)
         self.animation_level = "none"
-        self.others = others
+        self._targets = {each.name: each for each in (*others, target)}
         self.test_limit = test_limit
         self.now = now
         self._undo: deque[tuple[str, Undo]] = deque(maxlen=UNDOABLE)
@@ -319,7 +320,7 @@ class CortexApp(TypeaheadApp[None]):
             return product_entries(self._commanded)
         if command == "theme":
             return theme_entries(sorted(self.available_themes), self.theme, self._dress)
-        others = [each for each in self.others if each.name != self.target.name]
+        others = [each for name, each in self._targets.items() if name != self.target.name]
         return target_entries(others, lambda target: self.run_worker(self.switch(target)))
 
     def refusal(self, command: str) -> str | None:

@@ -115,6 +115,21 @@ async def test_another_context_is_gone_to_by_saying_it(
         await person.sees("cortex", "staging", "read-only")
 
 
+async def test_what_was_asked_for_at_the_start_is_gone_back_to(tmp_path: Path) -> None:
+    async def open_it(target: Target) -> Backend:
+        return await LocalBackend.open(tmp_path / f"{target.name}.db")
+
+    others = [Target("test", Context(read_only=True)), Target("prod", Context())]
+    async with before(open_it, others=others) as person:
+        await person.sees("No products yet")
+        await say(person, "ctx prod")
+        await person.sees("cortex", "prod")
+        await say(person, "ctx test")
+        await person.sees("cortex", "test")
+        await person.sees("No products yet")
+        assert not person.line("read-only")
+
+
 async def test_one_context_alone_cannot_be_left(embedded: Orchestrator) -> None:
     async with before(embedded.open) as person:
         await person.sees("No products yet")
