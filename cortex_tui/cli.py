@@ -18,10 +18,14 @@ import click
 
 from cortex_tui import __version__, completion, daemon
 from cortex_tui.usage import (
+    FINE,
+    INTERRUPTED,
+    NOT_FINE,
     UNFORESEEN,
     UNREACHABLE,
     USAGE,
     Number,
+    exit_codes,
     fail,
     fail_misused,
 )
@@ -97,7 +101,12 @@ def _fail_unforeseen() -> NoReturn:
     cls=_Cortex,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="""\b
+    epilog=exit_codes(
+        {FINE: "fine", NOT_FINE: "what was asked about is not: COMMAND --help says more"}
+    )
+    + """
+
+\b
 Examples:
   cortex demo                          look around; it leaves nothing behind
   cortex                               your products, in ~/.local/share/cortex
@@ -162,7 +171,16 @@ def main(
         daemon.run(_run_app(ctx.obj))
 
 
-@main.command()
+@main.command(
+    epilog=exit_codes(
+        {
+            FINE: "left",
+            USAGE: "wrong usage, or no terminal or no broker for it",
+            UNREACHABLE: "--port cannot be served",
+            INTERRUPTED: "",
+        }
+    )
+)
 @click.option(
     "--rate",
     type=Number(0, 1_000),
@@ -233,7 +251,16 @@ async def _served(backend: "Backend", port: int | None) -> AsyncIterator[str | N
         yield url
 
 
-@main.command()
+@main.command(
+    epilog=exit_codes(
+        {
+            FINE: "stopped, by SIGTERM or Ctrl+C",
+            USAGE: "wrong usage, or a library is missing",
+            UNREACHABLE: "it cannot be served like that, or its database not opened",
+            INTERRUPTED: "",
+        }
+    )
+)
 @click.option("--db", type=click.Path(path_type=Path), help="The same as before the command.")
 @click.option(
     "--host",

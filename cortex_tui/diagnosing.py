@@ -25,15 +25,11 @@ from cortex_tui.models import (
 )
 from cortex_tui.scripting import find, print_json
 from cortex_tui.settings import SettingsError, read_secret
-from cortex_tui.usage import Number
+from cortex_tui.usage import FINE, INTERRUPTED, NOT_FINE, Number, exit_codes
 from cortex_tui.wording import LABELS, worded, worded_result
 
 FAILED_AT = {stage: code for code, stage in enumerate(Stage, start=10)}
 """Exit codes: 10 is DNS, 15 the round trip."""
-FAILED = 1
-"""Where an orchestrator tells no stage."""
-INTERRUPTED = 130
-"""Ctrl+C, as shells have it."""
 
 PASSWORD = "CORTEX_TEST_PASSWORD"  # noqa: S105 - the name of the variable
 SCHEMES = {"mqtt": (1883, False), "mqtts": (8883, True)}
@@ -62,15 +58,15 @@ def register(group: click.Group) -> None:
 
 
 @click.command(
-    epilog="""\b
-Exit codes:
-  0    everything works
-  10   DNS failed, 11 TCP, 12 TLS, 13 CONNECT, 14 SUBSCRIBE, 15 ROUND TRIP;
-       of several products, the first that failed
-  1    failed, and the orchestrator tells no stage
-  2    wrong usage
-  3    the orchestrator cannot be asked
-  130  given up with Ctrl+C
+    epilog=exit_codes(
+        {
+            FINE: "everything works",
+            NOT_FINE: "failed, and the orchestrator tells no stage",
+            min(FAILED_AT.values()): "DNS failed, 11 TCP, 12 TLS, 13 CONNECT, 14 SUBSCRIBE, "
+            "15 ROUND TRIP;\n       of several products, the first that failed",
+        }
+    )
+    + """
 
 \b
 Examples:
@@ -138,7 +134,7 @@ def exit_code(result: ConnectionTestResult) -> int:
         return 0
     stages = result.stages if isinstance(result, Diagnosis) else ()
     failed = (told.stage for told in stages if told.outcome is Outcome.FAILED)
-    return next((FAILED_AT[stage] for stage in failed), FAILED)
+    return next((FAILED_AT[stage] for stage in failed), NOT_FINE)
 
 
 def _is_url(target: str | None) -> bool:

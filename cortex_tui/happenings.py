@@ -21,7 +21,7 @@ from cortex_tui.scripting import (
     print_table,
     product_argument,
 )
-from cortex_tui.usage import NotFine
+from cortex_tui.usage import FINE, NOT_FINE, NotFine
 from cortex_tui.widgets.text import clock, plain
 
 COLUMN = 80
@@ -37,8 +37,14 @@ _LIST = "`cortex actions PRODUCT` lists them."
 
 def register(group: click.Group) -> None:
     """Add the commands to `group`."""
-    for function in (events, actions):
-        command(group)(function)
+    for function, codes in (
+        (events, {FINE: "listed, or followed until Ctrl+C"}),
+        (
+            actions,
+            {FINE: "listed, retried or discarded", NOT_FINE: "what was retried is dead again"},
+        ),
+    ):
+        command(group, codes)(function)
 
 
 _limit = click.option(
@@ -162,13 +168,13 @@ async def actions(
     """List the newest actions of PRODUCT; retry or discard some.
 
     PRODUCT is an id or a name. Dead letters are actions that were given up; a retry says what came
-    of it, and exits with 1 where one is dead again. Times are local; those of --json are UTC.
+    of it. Times are local; those of --json are UTC.
 
     \b
     Examples:
       cortex actions "car tyres" --state dead
       cortex actions "car tyres" --retry --id 17
-      cortex actions "car tyres" --discard --subscription payment_marked_as_pending
+      cortex actions 1 --discard --subscription payment_marked_as_pending
     """
     if retry or discard:
         may_change()

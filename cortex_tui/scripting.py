@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable
+import sys
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,7 +21,7 @@ from cortex_tui.backend import (
 )
 from cortex_tui.models import Product, ProductState, Subscription, SubscriptionChange
 from cortex_tui.states import ConnectionState, word_of
-from cortex_tui.usage import NotFine
+from cortex_tui.usage import FINE, INTERRUPTED, NOT_FINE, USAGE, NotFine, exit_codes
 from cortex_tui.widgets.text import plain
 from cortex_tui.wording import worded
 
@@ -35,8 +36,11 @@ json_option = click.option(
 product_argument = click.argument("product", shell_complete=completion.products)
 
 
-def command(group: click.Group) -> Callable[[Callable[..., Awaitable[None]]], click.Command]:
-    """Make a coroutine function a command of `group`; it gets the open backend first."""
+def command(
+    group: click.Group, codes: Mapping[int, str]
+) -> Callable[[Callable[..., Awaitable[None]]], click.Command]:
+    """Make a coroutine function a command of `group`; it gets the open backend first. `codes` are
+    what its help says of its exit codes."""
 
     def register(function: Callable[..., Awaitable[None]]) -> click.Command:
         @click.pass_obj
@@ -48,20 +52,38 @@ def command(group: click.Group) -> Callable[[Callable[..., Awaitable[None]]], cl
                 finally:
                     await backend.aclose()
 
-            with contextlib.suppress(KeyboardInterrupt):
+            try:
                 daemon.run(opened())
+            except KeyboardInterrupt:  # the only end that there is to what goes on and on
+                goes_on = arguments.get("watch") or arguments.get("follow")
+                sys.exit(FINE if goes_on else INTERRUPTED)
 
         run.__doc__ = function.__doc__
         run.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
-        return group.command(function.__name__)(run)
+        return group.command(function.__name__, epilog=exit_codes(codes))(run)
 
     return register
 
 
 def register(group: click.Group) -> None:
     """Add the commands to `group`."""
-    for function in (products, status, subscriptions, reconnect):
-        command(group)(function)
+    for function, codes in (
+        (products, {FINE: "listed, whatever the states are"}),
+        (
+            status,
+            {FINE: "all that should be connected are", NOT_FINE: "one is not, or is degraded"},
+        ),
+        (subscriptions, {FINE: "listed, or switched"}),
+        (
+            reconnect,
+            {
+                FINE: "it is connected",
+                NOT_FINE: "it is not, or is degraded",
+                USAGE: "wrong usage, no such product, or it is disabled or not configured",
+            },
+        ),
+    ):
+        command(group, codes)(function)
 
 
 @json_option
@@ -100,9 +122,7 @@ async def status(backend: Backend, product: str | None, as_json: bool, watch: bo
 
     PRODUCT is an id or a name.
 
-    Exits with 0 where all that should be connected are, 1 where one is not or is degraded
-    (the broker refused a filter, or nothing is taken at present), 3 where the orchestrator
-    cannot be asked.
+    A connection is degraded where the broker refused a filter, or nothing is taken at present.
 
     With --watch there is a line for every product, and from then on one where its state or the
     cause of it is another: none for messages, and none for an attempt that fails as the one
@@ -219,7 +239,7 @@ async def subscriptions(
 async def reconnect(backend: Backend, product: str) -> None:
     """Connect PRODUCT anew, and say how that went.
 
-    PRODUCT is an id or a name. Exits with 0 where it is connected afterwards, else with 1.
+    PRODUCT is an id or a name.
 
     \b
     Examples:

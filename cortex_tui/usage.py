@@ -2,13 +2,21 @@
 
 import math
 import sys
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
 import click
 
-NOT_FINE, USAGE, UNREACHABLE, UNFORESEEN = 1, 2, 3, 70
-"""Exit codes; 0 is fine."""
+FINE, NOT_FINE, USAGE, UNREACHABLE, UNFORESEEN, INTERRUPTED = 0, 1, 2, 3, 70, 130
+"""Exit codes; that of Ctrl+C is as shells have it."""
+
+_SAID = {
+    USAGE: "wrong usage, or what is asked for is not there or cannot be",
+    UNREACHABLE: "the orchestrator cannot be asked, or its database not opened",
+    UNFORESEEN: "a fault of the program",
+    INTERRUPTED: "given up with Ctrl+C",
+}
 
 
 class NotFine(click.exceptions.Exit):
@@ -16,6 +24,15 @@ class NotFine(click.exceptions.Exit):
 
     def __init__(self) -> None:
         super().__init__(NOT_FINE)
+
+
+def exit_codes(said: Mapping[int, str]) -> str:
+    """The part of a command's help on how it ends: what it says of its own codes, and what is so of
+    every command unless it says that otherwise, or "" of a code that it does not have."""
+    codes = sorted({**_SAID, **said}.items())
+    return "\n".join(
+        ["\b", "Exit codes:", *(f"  {code:<4} {text}" for code, text in codes if text)]
+    )
 
 
 def fail(message: str, hint: str = "", code: int = USAGE) -> NoReturn:

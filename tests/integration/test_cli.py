@@ -9,6 +9,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+import click
 import httpx
 import pytest
 from click.testing import CliRunner
@@ -360,11 +361,15 @@ def test_a_read_only_context_changes_nothing(environment: dict[str, str], tmp_pa
     assert "on  " in run(environment, "--read-only", "subscriptions", "tyres").stdout
 
 
-@pytest.mark.parametrize("name", [None, *main.commands])
-def test_the_help_of_every_command_has_an_example(name: str | None) -> None:
+@pytest.mark.parametrize("name", [None, *main.list_commands(click.Context(main))])
+def test_the_help_of_every_command_has_an_example_and_its_exit_codes(name: str | None) -> None:
     shown = CliRunner().invoke(main, ["--help"] if name is None else [name, "--help"])
     assert shown.exit_code == 0
     assert "Examples:\n" in shown.output
+    codes = shown.output.partition("Exit codes:\n")[2].partition("\n\n")[0].splitlines()
+    told = {line[:8].strip(): line[8:].strip() for line in codes}
+    assert {"0", "2", "3", "70"} <= told.keys()
+    assert ("1" in told) == (name in (None, "status", "reconnect", "actions", "test"))
     # At 80 columns nothing is folded by the terminal, and no summary is cut off.
     assert max(map(len, shown.output.splitlines())) <= 80
     assert "..." not in shown.output.partition("Examples:")[0].partition("Commands:")[2]

@@ -19,7 +19,7 @@ from tests.processes import CORTEX, prepare, run, serving
 from tests.waiting import wait_until
 from tests.webservers import Answer, Request, StartWeb, documented
 
-FINE, NOT_CONNECTED, USAGE, UNREACHABLE = 0, 1, 2, 3
+FINE, NOT_CONNECTED, USAGE, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
 Finished = subprocess.CompletedProcess[str]
 Cortex = Callable[..., Finished]
 With = Callable[[ConfigDraft], AbstractContextManager[Cortex]]
@@ -111,6 +111,19 @@ def test_what_is_not_configured_cannot_be_reconnected(cortex: With) -> None:
         finished = run("reconnect", "Not configured")
         assert finished.returncode == USAGE
         assert "Save a configuration first." in finished.stderr
+        said = run("reconnect", "--help").stdout
+        assert (
+            f"\n    {USAGE}    wrong usage, no such product, or it is disabled or not conf" in said
+        )
+
+
+def test_what_is_given_up_was_not_fine(environment: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        asking = subprocess.Popen([*CORTEX, "--url", url, "products"], env=environment)
+        with silent.accept()[0]:
+            asking.send_signal(signal.SIGINT)
+            assert asking.wait(timeout=20) == INTERRUPTED
 
 
 def test_products(cortex: With) -> None:
