@@ -63,11 +63,11 @@ def _url(text: str) -> str:
         raise ValueError("url contains a user name or password: put an Authorization in headers")
     if parts.fragment or not text.isprintable() or " " in text:
         raise ValueError("url contains '#', a space or a control character: remove it")
+    syntax.url_port(parts)
     try:
         syntax.host(parts.hostname)
-        _ = parts.port
     except ValueError as error:
-        raise ValueError(f"url has no valid host and port: {error}") from None
+        raise ValueError(f"url has no valid host: {error}") from None
     return text
 
 

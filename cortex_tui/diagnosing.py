@@ -212,15 +212,12 @@ def parse(url: str) -> dict[str, Any]:
 
 def _port(parts: SplitResult) -> int | None:
     try:
-        port = parts.port
+        return syntax.url_port(parts)
     except ValueError:
-        port = 0
-    if port == 0:
         raise SettingsError(
             "the URL has a port that cannot be",
             "It is a number from 1 to 65,535, and may be left out: mqtt://host:1883.",
-        )
-    return port
+        ) from None
 
 
 def _scheme_hint(parts: SplitResult) -> str:

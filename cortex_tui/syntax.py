@@ -8,7 +8,7 @@ them (MQTT 5 §1.5.4: a string is at most 65,535 bytes and holds no U+0000).
 
 import ipaddress
 import re
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 MAX_STRING_BYTES = 65_535
 MAX_DNS_NAME = 253
@@ -116,8 +116,13 @@ def is_loopback(host: str) -> bool:
 def orchestrator_url(url: str) -> str:
     """Where an orchestrator answers: http or https, a host, perhaps a port and a path."""
     example = "write it like http://localhost:8004"
-    if not url.lower().startswith(("http://", "https://")):
+    scheme, has_scheme, _ = url.partition("://")
+    if not scheme or not has_scheme:
         raise ValueError("url has no scheme: start it with http:// or https://")
+    if scheme.lower() not in ("http", "https"):
+        raise ValueError(
+            "url has a scheme that is not supported: start it with http:// or https://"
+        )
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -126,13 +131,19 @@ def orchestrator_url(url: str) -> str:
         raise ValueError(f"url has no host: {example}")
     if parts.username is not None or parts.password is not None:
         raise ValueError("url has a user name or password: give a token or token_file instead")
-    try:
-        fits = parts.port != 0
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ValueError("url has a port that cannot be: it is a number from 1 to 65,535")
+    url_port(parts)
     return url
+
+
+def url_port(parts: SplitResult) -> int | None:
+    """The port of a URL, where it has one."""
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise ValueError("url has a port that cannot be: it is a number from 1 to 65,535")
+    return port
 
 
 def certificates(text: str, noun: str) -> str:

@@ -89,7 +89,7 @@ def test_a_dumb_terminal_is_refused(environment: dict[str, str]) -> None:
         (["--db", "x" * 5_000, "status"], "File name too long"),
         (["serve", "--db", ""], "it is a folder"),
         (["--url", "http://localhost:99999", "status"], "a number from 1 to 65,535"),
-        (["--url", "ftp://localhost", "status"], "--url has no scheme: start it with http"),
+        (["--url", "ftp://localhost", "status"], "--url has a scheme that is not supported: start"),
         (["serve", "--token-file", "~nobody-here/x"], "there is no such place"),
         (["demo", "--rate", "nan"], "--rate: nan is no number"),
         (["events"], "Missing argument 'PRODUCT'"),

@@ -533,7 +533,8 @@ async def test_a_proxy_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> Non
     ("url", "why"),
     [
         ("localhost:8004", "url has no scheme: start it with http:// or https://"),
-        ("ftp://localhost", "url has no scheme"),
+        ("ftp://localhost", "url has a scheme that is not supported: start it with http://"),
+        ("://localhost", "url has no scheme"),
         ("http://", "url has no host: write it like http://localhost:8004"),
         ("http://[::1", "url cannot be read: write it"),
         ("http://x:0", "url has a port that cannot be: it is a number"),

@@ -58,6 +58,7 @@ def test_contexts_are_read(tmp_path: Path) -> None:
         pytest.param(f"test_seconds = 0x{'f' * 5_000}", "a number that is too long", id="hex"),
         ("colour = 'red'", "colour: unknown key"),
         ("[contexts.a]\nurl = 'localhost'", "url has no scheme"),
+        ("[contexts.a]\nurl = 'ftp://x'", "contexts.a: url has a scheme that is not supported: "),
         ("[contexts.a]\nurl = 'http://x'\ndb = 'y'", "db and url are both set"),
         ("[contexts.a]\ntoken = 'hunter2'\ntoken_file = 'y'", "token and token_file are both"),
         ("[contexts.a]\ncolour = 'hunter2'", "contexts.a.colour"),
