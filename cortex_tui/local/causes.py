@@ -199,6 +199,18 @@ _SELF_SIGNED = (
     "The certificate is signed by itself, by no authority",
     "Compare its fingerprint with whoever runs the broker, then give it as ca_cert",
 )
+_GIVEN_ANOTHER = {
+    _UNKNOWN_ISSUER: (
+        "The certificate was not issued by the authority in ca_cert",
+        "Give the certificate of its authority as ca_cert, "
+        "or none, where this machine knows that authority",
+    ),
+    _SELF_SIGNED: (
+        "The certificate is signed by itself, not by the authority in ca_cert",
+        _SELF_SIGNED[1],
+    ),
+}
+"""The same where a `ca_cert` is given, which is trusted in place of what this machine knows."""
 _NOT_YET_VALID, _EXPIRED, _HOST_MISMATCH, _IP_MISMATCH = 9, 10, 62, 64
 _VERIFICATION: dict[int, tuple[str, str]] = {
     _NOT_YET_VALID: (
@@ -243,16 +255,17 @@ def _explain_certificate(
         message = f"The certificate is not for {broker.host}"
         advice = "Use a host the certificate names, or give the broker one that names this host"
     elif code in _VERIFICATION:
-        message, advice = _VERIFICATION[code]
+        told = _VERIFICATION[code]
+        message, advice = _GIVEN_ANOTHER.get(told, told) if broker.ca_cert else told
         field = "ca_cert" if only_untrusted(problem) else None
     else:
         message = f"The certificate was not accepted ({problem.verify_message})"
         advice = "The broker needs another certificate"
-    message += _in_particular(code, chain)
+    message += _in_particular(code, broker, chain)
     return Cause(Stage.TLS, message, advice, latch=True, field=field)
 
 
-def _in_particular(code: int, chain: Sequence[Certificate]) -> str:
+def _in_particular(code: int, broker: BrokerAccess, chain: Sequence[Certificate]) -> str:
     """The part of the chain that a verification error is about, in words."""
     if not chain:
         return ""
@@ -263,7 +276,7 @@ def _in_particular(code: int, chain: Sequence[Certificate]) -> str:
     if code in (_HOST_MISMATCH, _IP_MISMATCH):
         return f", it is for {', '.join(chain[0].names[:5]) or chain[0].subject}"
     if _VERIFICATION.get(code) is _UNKNOWN_ISSUER:
-        return f": {chain[-1].issuer}"
+        return f"{', but by' if broker.ca_cert else ':'} {chain[-1].issuer}"
     return ""
 
 

@@ -7,6 +7,7 @@ import json
 import socket
 import ssl
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -47,6 +48,10 @@ _UNTRUSTED = {
 """By OpenSSL's code of a verification that failed."""
 
 
+_NO_ISSUER = (18, 19, 20, 21)
+"""OpenSSL's codes of a certificate that nobody issued but itself, or nobody who is trusted."""
+
+
 class NoAnswer(Unreachable):
     """Nothing came back, or no HTTP."""
 
@@ -59,8 +64,8 @@ class NoSuchPath(Unreachable):
     """A path of the reference is not known there: the URL leads to something else."""
 
 
-def unreachable(error: Exception, url: httpx.URL) -> NoAnswer:
-    """What to say where no answer came."""
+def unreachable(error: Exception, url: httpx.URL, ca_file: Path | None) -> NoAnswer:
+    """What to say where no answer came; `ca_file` is trusted there, if it is given."""
     where = address(url)
     if isinstance(error, httpx.ConnectTimeout):
         return NoAnswer(
@@ -73,6 +78,12 @@ def unreachable(error: Exception, url: httpx.URL) -> NoAnswer:
         )
     for cause in _causes(error):
         match cause:
+            case ssl.SSLCertVerificationError() if ca_file and cause.verify_code in _NO_ISSUER:
+                return NoAnswer(
+                    f"The certificate of {where} was not issued by the authority in ca_file",
+                    f"Name another file than {ca_file} as ca_file of the context, in config.toml; "
+                    "with none, the authorities that this machine knows are trusted.",
+                )
             case ssl.SSLCertVerificationError():
                 return NoAnswer(
                     f"The certificate of {where} is not trusted: {cause.verify_message}",

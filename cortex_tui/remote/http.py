@@ -63,9 +63,12 @@ def base_url(text: str) -> httpx.URL:
 class Http:
     """Asks one orchestrator. Every failure is a `BackendError`."""
 
-    def __init__(self, client: httpx.AsyncClient, base: httpx.URL) -> None:
+    def __init__(
+        self, client: httpx.AsyncClient, base: httpx.URL, ca_file: Path | None = None
+    ) -> None:
         self._client = client
         self.base = base
+        self._ca_file = ca_file
 
     @classmethod
     async def open(
@@ -82,7 +85,7 @@ class Http:
             headers["Authorization"] = f"Bearer {_usable(token)}"
         # Reading the certificate authorities takes 30 ms and more.
         client = await asyncio.to_thread(_client, base, headers, verify, ca_file)
-        return cls(client, base)
+        return cls(client, base, ca_file)
 
     @property
     def label(self) -> str:
@@ -137,7 +140,7 @@ class Http:
                         raise
                     return await self._once(request)
         except _FAILURES as error:
-            raise unreachable(error, request.url) from error
+            raise unreachable(error, request.url, self._ca_file) from error
 
     async def _once(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
         response = await self._client.send(request, stream=True)
@@ -173,7 +176,7 @@ class Http:
         except EventTooLarge:
             raise nonsense(request.url, b"", "an event of more than 10 MiB") from None
         except _FAILURES as error:
-            raise unreachable(error, request.url) from error
+            raise unreachable(error, request.url, self._ca_file) from error
 
     def parsed(self, kind: type[M], body: bytes) -> M:
         """`body` as `kind`; unknown fields are ignored. Raises `Unreachable` where it is none."""

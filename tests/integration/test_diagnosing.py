@@ -58,7 +58,10 @@ def test_the_exit_code_names_the_stage(
 
 
 def test_a_ca_file_and_what_goes_wrong_without(
-    environment: dict[str, str], start_mosquitto: StartMosquitto, authority: Authority
+    environment: dict[str, str],
+    start_mosquitto: StartMosquitto,
+    authority: Authority,
+    tmp_path: Path,
 ) -> None:
     broker = start_mosquitto(*ANONYMOUS, *tls(authority.server("for-the-command")))
     url = f"mqtts://localhost:{broker.port}"
@@ -69,6 +72,10 @@ def test_a_ca_file_and_what_goes_wrong_without(
     assert "Give the certificate of that authority as --ca-file" in without.stdout
     assert "ca_cert" in run(environment, "test", url, "--json").stdout
     assert run(environment, "test", url, "--ca-file", str(authority.cert)).returncode == 0
+    another = Authority(tmp_path, "Another Authority").cert
+    other = run(environment, "test", url, "--ca-file", str(another))
+    assert other.returncode == FAILED_AT[Stage.TLS]
+    assert "not issued by the authority in --ca-file, but by CN=Cortex Test" in other.stdout
     unverified = run(environment, "test", url, "--no-verify")
     assert unverified.returncode == 0
     assert "The certificate is not verified" in unverified.stdout

@@ -1,5 +1,6 @@
 """A live connection names the cause as well as the connection test does."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,6 +57,20 @@ async def test_an_unknown_issuer_by_its_name(
         LATCHED,
         "issued by an authority this machine does not know: CN=Cortex Test Authority",
         "Give the certificate of that authority as ca_cert",
+    )
+
+
+async def test_an_issuer_that_is_not_the_given_one(
+    local: LocalBackend, start_mosquitto: StartMosquitto, authority: Authority, tmp_path: Path
+) -> None:
+    port = start_mosquitto(*ANONYMOUS, *tls(authority.server("unknown"))).port
+    another = Authority(tmp_path, "Another Authority").cert.read_text()
+    await explains(
+        local,
+        {"port": port, "use_tls": True, "ca_cert": another},
+        LATCHED,
+        "not issued by the authority in ca_cert, but by CN=Cortex Test Authority",
+        "Give the certificate of its authority as ca_cert, or none",
     )
 
 

@@ -336,6 +336,11 @@ NOT_A_BROKER = [
     ),
 ]
 
+
+def _another(bench: Bench, name: str) -> str:
+    return Authority(bench.folder / "elsewhere", name).cert.read_text()
+
+
 TLS = [
     Case(
         "unknown issuer",
@@ -349,6 +354,27 @@ TLS = [
         lambda bench: {**bench.secured(self_signed(bench.folder)), "ca_cert": None},
         Stage.TLS,
         "signed by itself",
+        "Compare its fingerprint with whoever runs the broker",
+    ),
+    Case(
+        "another authority than the one that is given",
+        lambda bench: {**bench.secured(), "ca_cert": _another(bench, "Another Authority")},
+        Stage.TLS,
+        "not issued by the authority in ca_cert, but by CN=Cortex Test Authority",
+        "or none, where this machine knows that authority",
+    ),
+    Case(
+        "another authority of the same name",
+        lambda bench: {**bench.secured(), "ca_cert": _another(bench, "Cortex Test Authority")},
+        Stage.TLS,
+        "not issued by the authority in ca_cert, but by CN=Cortex Test Authority",
+        "or none, where this machine knows that authority",
+    ),
+    Case(
+        "self-signed, and an authority is given",
+        lambda bench: bench.secured(self_signed(bench.folder)),
+        Stage.TLS,
+        "signed by itself, not by the authority in ca_cert",
         "Compare its fingerprint with whoever runs the broker",
     ),
     Case(

@@ -198,11 +198,15 @@ async def test_tls(local: LocalBackend, authority: Authority, tmp_path: Path) ->
                 assert (await backend.status(1)).product_id == 1
         untrusted = await failure(by_name)
         other_name = await failure(url, ca_file=authority.cert)
+        another = Authority(tmp_path, "Another Authority").cert
+        other_authority = await failure(by_name, ca_file=another)
         plain = await failure(by_name.replace("https", "http"))
 
     assert "is not trusted" in untrusted.message
     assert "ca_file of a context in config.toml" in untrusted.hint
     assert "SSL_CERT_FILE" in untrusted.hint
+    assert "was not issued by the authority in ca_file" in other_authority.message
+    assert f"another file than {another} as ca_file" in other_authority.hint
     assert "is not trusted" in other_name.message
     assert "127.0.0.1" in other_name.message
     assert "a name or address that it was issued for" in other_name.hint
