@@ -5,9 +5,10 @@ import base64
 import re
 import socket
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from email.message import EmailMessage
+from functools import partial
 
 import aiosmtplib
 import orjson
@@ -38,7 +39,9 @@ somebody else was refused for now."""
 MAX_WORDS = 600
 """Characters that the answers to all recipients of an e-mail take in a reason, in shares."""
 MIN_SHARE = 20
-
+MIN_MASKED = 8
+"""Characters of a password that is masked in what a server says. A shorter one may be a part of the
+server's own words, and the mask would tell it: then they are not repeated."""
 
 Refused = Mapping[str, aiosmtplib.SMTPResponse]
 """What the server answered, by the address that it refused."""
@@ -52,7 +55,7 @@ class EmailTarget:
         self._settings = settings
         self._templates = templates
         self._tls = ssl.create_default_context()
-        self._secret = _secret(settings)
+        self._without_password = _without_password(settings)
 
     async def send(self, claim: Claim) -> str | None:
         settings, content = self._settings, fields(claim)
@@ -127,7 +130,7 @@ class EmailTarget:
 
     def _words(self, text: str, limit: int = MAX_WORDS) -> str:
         """What a server said, without the password: one may repeat what it was sent."""
-        return printable(self._secret.sub(MASK, text) if self._secret else text, limit)
+        return printable(self._without_password(text), limit)
 
     def _failure(self, error: Exception, where: str) -> Exception:
         """What the library raised, talking to `where`, as `TargetFailed` or `JobRefused`."""
@@ -186,14 +189,13 @@ def _for_good(code: int) -> bool:
     return 500 <= code < 600
 
 
-def _secret(settings: EmailSettings) -> re.Pattern[str] | None:
-    """Any way in which the password, where there is one, is sent: alone, or with the user name
-    (RFC 4616), in base64; that may be cut."""
-    if not settings.password:
-        return None
-    password = settings.password.get_secret_value()
+def _without_password(settings: EmailSettings) -> Callable[[str], str]:
+    """Takes out of a text any way in which the password, where there is one, is sent: alone, or
+    with the user name (RFC 4616), in base64; that may be cut."""
+    password = settings.password.get_secret_value() if settings.password else ""
+    if len(password) < MIN_MASKED:
+        return lambda text: "" if password else text
     sent = (password, f"\0{settings.username}\0{password}")
     begins = (re.escape(base64.b64encode(each.encode()).decode()[:8]) for each in sent)
-    return re.compile(
-        "|".join((*(f"{each}[A-Za-z0-9+/=]*" for each in begins), re.escape(password)))
-    )
+    found = "|".join((*(f"{each}[A-Za-z0-9+/=]*" for each in begins), re.escape(password)))
+    return partial(re.compile(found).sub, MASK)
