@@ -1,39 +1,45 @@
 """What a shell completes beside commands and options: contexts, themes and products by name.
 
 It asks nobody: products come from the database of this machine, as it stands. What goes wrong is
-told by the command that is being typed, not here.
+told by the command that is being typed, not here. Every start imports this room, so what it needs
+is imported inside its functions.
 """
 
-import asyncio
 import os
 import re
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
 
-from cortex_tui.settings import Settings, SettingsError
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from cortex_tui.settings import Settings
 
 _OBEYED = re.compile(r"[^\w@%+=:,./-]")
 _OBEYED_IN_QUOTES = re.compile(r"[\"'$`\\!]")
 """Characters that bash does not take for themselves."""
 
 
-def contexts(ctx: click.Context, param: click.Parameter, typed: str) -> list[CompletionItem]:
+def contexts(ctx: click.Context, param: click.Parameter, typed: str) -> "list[CompletionItem]":
     """The contexts of `config.toml`, and that of this machine."""
     return _beginning(typed, [target.name for target in _settings().targets])
 
 
-def themes(ctx: click.Context, param: click.Parameter, typed: str) -> list[CompletionItem]:
+def themes(ctx: click.Context, param: click.Parameter, typed: str) -> "list[CompletionItem]":
     """Every theme."""
     from cortex_tui.themes import known
 
     return _beginning(typed, known())
 
 
-def products(ctx: click.Context, param: click.Parameter, typed: str) -> list[CompletionItem]:
+def products(ctx: click.Context, param: click.Parameter, typed: str) -> "list[CompletionItem]":
     """The products of the database that is meant; none of an orchestrator elsewhere."""
+    import asyncio
+
     from cortex_tui.opening import choose, read_stored
+    from cortex_tui.settings import SettingsError
 
     given = ctx.find_root().params
     with suppress(SettingsError):
@@ -45,8 +51,8 @@ def products(ctx: click.Context, param: click.Parameter, typed: str) -> list[Com
     return []
 
 
-def _settings() -> Settings:
-    from cortex_tui.settings import PREFERENCES, config_file
+def _settings() -> "Settings":
+    from cortex_tui.settings import PREFERENCES, Settings, SettingsError, config_file
     from cortex_tui.settings_file import load
 
     with suppress(SettingsError):
@@ -54,8 +60,10 @@ def _settings() -> Settings:
     return Settings()
 
 
-def _beginning(typed: str, names: list[str]) -> list[CompletionItem]:
+def _beginning(typed: str, names: list[str]) -> "list[CompletionItem]":
     """Those of `names` that go on from what is typed, in whichever case, and are one line."""
+    from click.shell_completion import CompletionItem
+
     begun = [each for each in names if each.casefold().startswith(typed.casefold())]
     shown = [each for each in begun if each.isprintable()]
     asking = os.environ.get("_CORTEX_COMPLETE", "")

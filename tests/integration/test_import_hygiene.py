@@ -52,6 +52,12 @@ async def test_the_first_rows_need_no_slow_library(tmp_path: Path) -> None:
     assert loaded.isdisjoint(SLOW_LIBRARIES)
 
 
+def test_the_command_line_is_read_before_anything_is_set_up() -> None:
+    loaded = imported_by("import cortex_tui.cli")
+    assert "click" in loaded
+    assert loaded.isdisjoint({"textual", "rich", "platformdirs", "tempfile", *SLOW_LIBRARIES})
+
+
 def test_the_embedded_orchestrator_needs_no_terminal_and_no_server() -> None:
     loaded = imported_by("import cortex_tui.local.backend")
     assert "paho" in loaded
