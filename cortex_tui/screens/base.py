@@ -99,7 +99,7 @@ class Commanded(Screen[Result], Generic[Result]):
         """The keys to press now, at most six; those of refused commands are greyed."""
         keys = {command: shown.split()[0] for command, shown in self.keys_of_commands().items()}
         footer = [command for command in COMMANDS.values() if command.footer and command.id in keys]
-        own = getattr(self.focused, "HINTS", ())
+        own = getattr(self.focused, "hints", ())
         parts = [Content.assemble((key, KEY), (f" {label}", MUTED)) for key, label in own]
         for command in footer[: MAX_KEYS - len(parts)]:
             key, label = keys[command.id], f" {self.label_of(command)}"

@@ -46,24 +46,12 @@ TYPED = ("app.find", "app.jump")
 """Ways to say what to do; where one of them is open, they are not to be found."""
 
 
-class FindInput(LineInput):
-    """Where one types what is to be found."""
-
-    HINTS: ClassVar[tuple[tuple[str, str], ...]] = (("Enter", "Choose"),)
-    """What the key line says of its keys."""
-
-
-class JumpInput(FindInput):
-    """Where one says a command."""
-
-    HINTS: ClassVar = (*FindInput.HINTS, ("Tab", "Complete"))
-
-
 class FindDialog(Dialog[None]):
     """A field and the entries that have every word of it; Enter chooses."""
 
     prompt = "/"
-    field: type[FindInput] = FindInput
+    hints: tuple[tuple[str, str], ...] = (("Enter", "Choose"),)
+    """Keys that work in the field."""
 
     def __init__(self, placeholder: str, entries: Iterable[Entry], *, at: int = 0) -> None:
         """The cursor stands on the entry `at` first."""
@@ -88,7 +76,7 @@ class FindDialog(Dialog[None]):
         with Vertical(classes="dialog -find"):
             with Horizontal(classes="prompt"):
                 yield Label(Content.styled(f"{self.prompt} ", KEY))
-                yield self.field(placeholder=self._placeholder)
+                yield LineInput(placeholder=self._placeholder, hints=self.hints)
             yield self._notice
             yield self._table
             yield KeyBar(self.key_line)
@@ -152,7 +140,7 @@ class JumpDialog(FindDialog):
     """What is said after `:`, a command by its name, some with what they are to take."""
 
     prompt = ":"
-    field = JumpInput
+    hints = (*FindDialog.hints, ("Tab", "Complete"))
     BINDINGS: ClassVar[list[BindingType]] = [Binding("tab", "complete", "Complete", show=False)]
 
     def __init__(self, page: Commanded[object]) -> None:

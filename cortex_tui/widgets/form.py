@@ -168,17 +168,12 @@ class Form(Vertical, Generic[M]):
             row.find(fault if row.field.name == name else None)
 
     def enter(self) -> None:
-        """Go to the first field with a wrong value, else to the one that is blamed, whose value is
-        selected so that typing replaces it; else to the first."""
+        """Go to the first field with a wrong value, else to the one that is blamed; else to the
+        first."""
         rows = list(self._rows.values())
         wrong = next((row for row in rows if row.has_class("-wrong")), None)
         blamed = next((row for row in rows if row.has_class("-blamed")), None)
-        if wrong is None and blamed is not None:
-            blamed.control.focus()
-            if isinstance(blamed.control, Input):
-                blamed.control.action_select_all()
-        else:
-            (wrong or rows[0]).control.focus()
+        (wrong or blamed or rows[0]).control.focus()
 
     def complain(self, problems: Iterable[FieldProblem] | None = None) -> None:
         """Say everything that is wrong, or these problems, and go to the first of them."""

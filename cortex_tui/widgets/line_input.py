@@ -1,5 +1,6 @@
 """A field of one line."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from textual.strip import Strip
@@ -10,8 +11,10 @@ class LineInput(Input):
     """An `Input` in one row, whose cursor does not blink: an idle screen sends nothing. While it
     has no focus it shows the start of its value, with an ellipsis where that is not all."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(compact=True, select_on_focus=False, **options)
+    def __init__(self, *, hints: Sequence[tuple[str, str]] = (), **options: Any) -> None:
+        """`hints` are keys of its own, and what the key line says of each."""
+        super().__init__(compact=True, **options)
+        self.hints = hints
         self.cursor_blink = False
 
     def render_line(self, y: int) -> Strip:

@@ -21,18 +21,19 @@ Row = TypeVar("Row")
 
 
 class FilterInput(LineInput):
-    """The field of the filter; Enter and Down go on to the rows."""
+    """The field of the filter; Enter and Down go on to the rows. What is typed refines it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "clear", "Clear the filter", show=False),
         Binding("down,enter", "done", "On to the rows", show=False),
     ]
 
-    HINTS: ClassVar = (("Enter", "To the rows"), ("Esc", "Clear"))
-    """What the key line says of its keys."""
-
     class Done(Message):
         """The person goes on to the rows, or gives the filter up."""
+
+    def __init__(self) -> None:
+        hints = ("Enter", "To the rows"), ("Esc", "Clear")
+        super().__init__(id="filter-input", hints=hints, select_on_focus=False)
 
     def action_clear(self) -> None:
         self.value = ""
@@ -54,7 +55,7 @@ class Listing(Vertical, Generic[Row]):
         self.table = table
         self._clear_key = clear_key
         # Held, not queried: rows may come before this is composed, and after it is taken down.
-        self._field = FilterInput(id="filter-input")
+        self._field = FilterInput()
         self._counted = Lines(id="filter-count")
         self._notice = Notice()
 

@@ -530,9 +530,12 @@ async def test_what_is_typed_in_one_burst_goes_where_it_is_meant(embedded: Orche
         await person.sees("No products yet")
         await person.press("n")
         await person.sees("New product")
-        person.at_once(*"abc", "tab", *"def", "shift+tab", "g", "enter", "h", "up", "i")
-        await person.sees("Name", "abcgi")
-        await person.sees("Description", "defh")
+        person.at_once(
+            *"abc", "tab", *"def", "shift+tab", "end", "g", "enter", "h", "up", "home", "i"
+        )
+        await person.sees("Name", "iabcg")
+        await person.sees_no("Description", "def")  # selected, so that typing replaces it
+        await person.sees("Description", " h ")
 
 
 async def test_keys_of_a_field_are_taken_in_the_order_they_come(

@@ -113,7 +113,7 @@ SCREENS: dict[str, tuple[Steps | None, dict[str, Any]]] = {
     "command-line": (pressing("colon", "p", "r", "o"), {}),
     "themes": (pressing("f9"), {}),
     "broker": (product(), {}),
-    "broker-wrong-values": (product("enter", "end", "slash", "tab", "9", "9", sees="path"), {}),
+    "broker-wrong-values": (product("enter", "end", "slash", "tab", *"99999", sees="at most"), {}),
     "broker-not-configured": (product(row=DRONES), {}),
     "broker-latched": (product(row=TRAVEL), {}),
     "leaving-unsaved": (product("enter", "end", "x", "escape", "escape", sees="unsaved"), {}),
