@@ -15,10 +15,11 @@ def read_text(path: str | Path) -> str:
     and fix."""
     if "\0" in str(path):
         raise ValueError("the path contains a NUL character: remove it")
-    named = str(Path(path))
+    place = Path(path)
+    named = str(place)
     named = named if len(named) <= MAX_SHOWN else f"{named[:MAX_SHOWN]}…"
     try:
-        place = Path(path).expanduser()
+        place = place.expanduser()
         if not stat.S_ISREG(place.stat().st_mode):
             raise ValueError(f"{named} is no file: name one")  # a pipe would be waited on for ever
         with place.open("rb") as file:

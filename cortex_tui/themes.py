@@ -120,8 +120,9 @@ def known() -> list[str]:
 
 def checked(name: str, noun: str) -> str:
     """`name`, where there is such a theme. Raises `SettingsError`, which calls it `noun`."""
-    if name in known():
+    names = known()
+    if name in names:
         return name
-    close = get_close_matches(name, known(), 1)
-    hint = f"Did you mean {close[0]}?" if close else f"The known ones: {', '.join(known())}."
+    close = get_close_matches(name, names, 1)
+    hint = f"Did you mean {close[0]}?" if close else f"The known ones: {', '.join(names)}."
     raise SettingsError(f"{noun}: there is no theme {name!r}", hint)

@@ -44,9 +44,9 @@ MARKS = {
 RUNNING = ("…", ACCENT)
 WAITING = (" ", MUTED)
 
-BESIDE = "Connecting beside the running connection, which is not disturbed."
 MAX_USER = 60
 """Characters of a user name in the title."""
+BESIDE = "Connecting beside the running connection, which is not disturbed."
 ALONE = "Connecting, for a test only."
 
 
