@@ -244,6 +244,7 @@ COMMANDS = {
         Command("choose", "c", "Choose", "Choose another of the events that came", _DR, footer=True),
         Command("edit", "e", "Edit", "Type or paste an event, or change this one", _DR, footer=True),
         Command("rerun", "r", "Again", "Try once more", _DR, footer=True),
+        Command("subscription", "s", "Subscription", "Edit the subscription that is tried", _DR, footer=True),
 
         Command(
             "try", "f4", "Try", "Try the subscription as it stands with an event; nothing is sent", _D,

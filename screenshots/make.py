@@ -87,7 +87,7 @@ STEPS = (
     Step("events", ("escape", "4"), ("claim_opened",)),
     Step("event", ("slash", *"claim", "space", *"matched", *_OPEN), ("✓ claim_opened", "event_id")),
     Step("dry-run", ("escape", "f4", "enter"), ("would run",)),
-    Step("actions", ("escape", "escape", "escape", "5"), ("409 Conflict",)),
+    Step("actions", ("escape", "escape", "5"), ("409 Conflict",)),
     Step("action", ("enter",), ("409 Conflict",)),
     Step("test", ("escape", "1", "f4"), ("Connected",)),
     Step("help", ("escape", "question_mark"), ("Help",)),

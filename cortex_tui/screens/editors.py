@@ -22,6 +22,7 @@ from cortex_tui.screens.dialogs import FormDialog
 from cortex_tui.screens.outside import edited_outside
 from cortex_tui.screens.trial import TrialDialog, Tried
 from cortex_tui.topics import effective_topic
+from cortex_tui.values import STORED
 from cortex_tui.widgets.field import Field
 from cortex_tui.widgets.form import Form
 from cortex_tui.widgets.lines import Lines
@@ -68,6 +69,11 @@ def product_id_dialog(
     return FormDialog("Add a product", ProductId, fields, {}, save)
 
 
+def draft_of(subscription: Subscription) -> SubscriptionDraft:
+    """What a subscription was made from, and can be tried as."""
+    return SubscriptionDraft.model_validate(_values(subscription), context=STORED)
+
+
 class SubscriptionEditor(FormDialog[SubscriptionDraft]):
     """A form for a subscription that shows the topic it will listen to."""
 
@@ -77,19 +83,23 @@ class SubscriptionEditor(FormDialog[SubscriptionDraft]):
         product_id: int,
         topics: TopicsConfig,
         save: Callable[[SubscriptionDraft, set[str]], Awaitable[object]],
+        *,
         tried: Tried | None = None,
+        refused: bool = False,
     ) -> None:
-        """`tried` is an event to try the subscription with at once."""
+        """`tried` is the event that the subscription was tried with; where that was `refused`, it
+        is tried once more, so that its fields say why."""
         title = f"Subscription {subscription.name}" if subscription else "New subscription"
         values = _values(subscription) if subscription else {"actions": []}
         super().__init__(title, SubscriptionDraft, SUBSCRIPTION_FIELDS, values, save)
         self._product_id = product_id
         self._topics = topics
         self._tried = tried
+        self._refused = refused
 
     def on_mount(self) -> None:
         super().on_mount()
-        if self._tried:
+        if self._refused:
             self.begin(self.do_try())
 
     def refusal(self, command: str) -> str | None:

@@ -25,7 +25,6 @@ from cortex_tui.screens.events import EventsPane
 from cortex_tui.screens.find import FindDialog
 from cortex_tui.screens.publish import PublishDialog, anew
 from cortex_tui.screens.subscriptions import SubscriptionsPane
-from cortex_tui.screens.trial import came
 from cortex_tui.states import ConnectionState
 from cortex_tui.topics import effective_topic, example_topic
 from cortex_tui.widgets.bars import Bar, KeyBar
@@ -222,7 +221,7 @@ class ProductScreen(Page):
             self.cortex.notify("There is no subscription to try.", severity="warning")
             return
         entries = takers_first(
-            message.event, rows, lambda row: self._subscriptions.edit(row, came(message.event))
+            message.event, rows, lambda row: self._subscriptions.try_with(row, message.event)
         )
         self.app.push_screen(FindDialog("a subscription", entries))
 

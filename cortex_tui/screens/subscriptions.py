@@ -8,15 +8,16 @@ from textual.content import Content
 from textual.message import Message
 
 from cortex_tui.backend import BackendError, Capability
+from cortex_tui.events import Event
 from cortex_tui.models import Subscription, SubscriptionChange, SubscriptionDraft, TopicsConfig
 from cortex_tui.screens.base import TablePane
 from cortex_tui.screens.copying import Copies, of_subscription
 from cortex_tui.screens.counters import LINES, counters
 from cortex_tui.screens.dialogs import deletion
-from cortex_tui.screens.editors import SubscriptionEditor
+from cortex_tui.screens.editors import SubscriptionEditor, draft_of
 from cortex_tui.screens.event import EventDialog, Next
 from cortex_tui.screens.publish import PublishDialog, anew, publishable, values_for
-from cortex_tui.screens.trial import Tried, came
+from cortex_tui.screens.trial import TrialDialog, Tried, came
 from cortex_tui.widgets.lines import Lines
 from cortex_tui.widgets.listing import Listing
 from cortex_tui.widgets.status import at_most
@@ -238,17 +239,31 @@ class SubscriptionsPane(TablePane):
 
     @on(Table.Chosen)
     def do_edit(self) -> None:
-        self.edit(self._selected)
+        self._edit(self._selected)
 
-    def edit(self, row: Subscription, tried: Tried | None = None) -> None:
-        """Open a subscription, and try it with an event at once where one is given."""
+    def try_with(self, row: Subscription, event: Event) -> None:
+        """Try a subscription with an event that came, and come back to where this was asked for;
+        unless the subscription is to be edited."""
 
+        async def try_it() -> None:
+            dialog = TrialDialog(self._product_id, draft_of(row), row.topic, came(event))
+            problems = await self.app.push_screen_wait(dialog)
+            if problems is not None:
+                self._edit(row, dialog.tried, refused=bool(problems))
+
+        self.page.begin(try_it())
+
+    def _edit(self, row: Subscription, tried: Tried | None = None, refused: bool = False) -> None:
         async def save(draft: SubscriptionDraft, changed: set[str]) -> None:
             change = SubscriptionChange.model_validate(draft.model_dump(include=changed))
             if changed:
                 self._put(await self.backend.update_subscription(self._product_id, row.id, change))
 
-        self.app.push_screen(SubscriptionEditor(row, self._product_id, self.topics, save, tried))
+        self.app.push_screen(
+            SubscriptionEditor(
+                row, self._product_id, self.topics, save, tried=tried, refused=refused
+            )
+        )
 
     def do_new(self) -> None:
         async def save(draft: SubscriptionDraft, changed: set[str]) -> None:
@@ -271,7 +286,7 @@ class SubscriptionsPane(TablePane):
             return
         match await self.app.push_screen_wait(EventDialog(found[0], self.rows)):
             case Next.TRY:
-                self.edit(row, came(found[0]))
+                self.try_with(row, found[0])
             case Next.PUBLISH:
                 self.app.push_screen(PublishDialog(self._product_id, anew(found[0])))
 

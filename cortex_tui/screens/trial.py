@@ -94,8 +94,9 @@ def example(wanted: str) -> Sample:
 
 
 class TrialDialog(ReadingDialog[list[FieldProblem] | None]):
-    """Tries, and shows how that went. Closes by itself with what is wrong with the subscription,
-    where it cannot be tried at all; `tried` is the event it had last."""
+    """Tries, and shows how that went; `tried` is the event it had last. Gives none where the person
+    is done with it, and what is wrong with the subscription where that is to be edited: nothing
+    where the person asks for it, something where it cannot be tried at all."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(Scope.TRIAL)]
 
@@ -202,6 +203,9 @@ class TrialDialog(ReadingDialog[list[FieldProblem] | None]):
         self.app.push_screen(
             FormDialog("An event to try", Sample, SAMPLE_FIELDS, values, use, accept="Try")
         )
+
+    def do_subscription(self) -> None:
+        self.dismiss([])
 
     def do_close(self) -> None:
         self.dismiss(None)

@@ -2,6 +2,9 @@
 
 import json
 
+import pytest
+
+from cortex_tui.backend import FieldProblem, Invalid
 from cortex_tui.demo.broker import Broker
 from cortex_tui.events import JobState
 from cortex_tui.models import Action, Product, SubscriptionDraft
@@ -174,17 +177,47 @@ async def test_the_event_of_a_failed_run_is_tried_until_it_goes_well(
         await person.sees("Dry run of claim")
         await person.sees("Nothing is sent. With event 1")
         await person.sees("the condition cannot be evaluated")
-        await person.press("escape")
+        await person.press("escape")  # back to where it was asked for
+        await person.sees_no("Dry run of claim")
+        assert not person.line("Subscription claim")
+        await person.sees("▸", "✗ 1 failed")
+        await person.press("t", "enter")
+        await person.sees("Dry run of claim")
+        await person.press("s")
         await person.sees("Subscription claim")
         right = {**MAIL, "condition": "claim.estimate == null"}
         await person.fill_in("actions", json.dumps([right]))
         await person.press("f4")
         await person.sees("Nothing is sent. With event 1")
         await person.sees("✓ claim.estimate == null")
-        await person.press("escape", "f2")
+        await person.press("s", "f2")  # the form it is above of
         await person.sees_no("Subscription claim")
+        await person.sees("▸", "✗ 1 failed")
         [stored, _] = await orchestrator.inside.subscriptions(product.id)
         assert [action.condition for action in stored.actions] == ["claim.estimate == null"]
+
+
+async def test_what_cannot_be_tried_is_opened_where_it_is_wrong(
+    embedded: Orchestrator, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    product = await product_of(embedded, broker)
+    publish(broker, TOPIC, claim(1))
+    await kept(embedded, product, 1)
+
+    async def refuse(*_: object) -> None:
+        raise Invalid([FieldProblem(("draft", "actions", 0, "condition"), "is of another time")])
+
+    monkeypatch.setattr(embedded.inside, "try_event", refuse)
+    async with before(embedded.open, size=WIDE) as person:
+        await person.sees("▸", "Tyres")
+        await person.press("enter")
+        await person.sees("Clean session")
+        await person.press("4")
+        await person.sees("▸", "claim")
+        await person.press("t", "enter")
+        await person.sees("Subscription claim")
+        await person.sees("✗ action 1, condition:", "is of another time")
+        assert not person.line("Dry run of")
 
 
 async def test_who_may_only_look_can_try_and_not_save(
