@@ -2,7 +2,8 @@
 
 Textual hands keys out as they come. Over a slow line many come at once, and those behind one that
 opens a dialog or leads to another field would go to where the focus was before: what is typed
-behind a `:` would be a row of commands.
+behind a `:` would be a row of commands. Nor is a key looked at before the screen has read what its
+keys are about.
 """
 
 from collections import deque
@@ -12,12 +13,13 @@ from typing import Any, TypeVar
 from textual import events, on
 from textual.app import App
 from textual.message import Message
+from textual.screen import Screen
 
 ROUNDS = 2
 """Ways up to the app: that of the key itself, and that of a message it made a widget send."""
 PATIENCE = 1.0
 """Seconds after which the next key is looked at in any case: a widget that goes takes along what it
-was sent."""
+was sent, and a screen may have to read from far away."""
 
 ReturnType = TypeVar("ReturnType")
 
@@ -31,14 +33,21 @@ class Dealt(Message):
         self.rounds = rounds
 
 
+class Ready(Message):
+    """The screen has read what its keys are about: it is `ready` from now on."""
+
+
 class TypeaheadApp(App[ReturnType]):
-    """An app to which one may type ahead."""
+    """An app to which one may type ahead. Keys wait for a screen that has a property `ready`, which
+    is false until it sends `Ready`."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._typed: deque[events.Key | events.Paste] = deque()
         self._awaited: Dealt | None = None
         """What follows the key that is being dealt with."""
+        self._slow: Screen[object] | None = None
+        """It was waited for, and is waited for no more."""
 
     async def on_event(self, event: events.Event) -> None:
         if not isinstance(event, events.Key | events.Paste) or event.is_forwarded:
@@ -74,7 +83,8 @@ class TypeaheadApp(App[ReturnType]):
         self.set_timer(PATIENCE, partial(self._go_on, self._awaited))
 
     async def _go_on(self, awaited: Dealt | None) -> None:
-        if awaited is self._awaited:
+        if awaited is self._awaited and self.screen_stack:
+            self._slow = self.screen
             await self._take_next()
 
     @on(Dealt)
@@ -83,5 +93,12 @@ class TypeaheadApp(App[ReturnType]):
             return  # it was late, or the app is leaving
         if dealt.rounds > 1 or dealt.place != (self.screen, self.focused):
             self._await_round(max(1, dealt.rounds - 1))
-        else:
+        elif getattr(self.screen, "ready", True) or self.screen is self._slow:
             await self._take_next()
+        else:
+            self._go_on_in_any_case()
+
+    @on(Ready)
+    def _look_again(self) -> None:
+        if self._awaited is not None and self.screen_stack:
+            self._await_round(1)

@@ -27,6 +27,7 @@ from cortex_tui.screens.publish import PublishDialog, anew
 from cortex_tui.screens.subscriptions import SubscriptionsPane
 from cortex_tui.states import ConnectionState
 from cortex_tui.topics import effective_topic, example_topic
+from cortex_tui.typeahead import Ready
 from cortex_tui.widgets.bars import Bar, KeyBar
 from cortex_tui.widgets.notice import Notice
 from cortex_tui.widgets.status import TREND, StatusPanel
@@ -103,6 +104,12 @@ class ProductScreen(Page):
         self._show_tab()
         if self._table and self._tabs.has_focus:
             self._enter_tab()
+        self.post_message(Ready())
+
+    @property
+    def ready(self) -> bool:
+        """Whether what its keys are about was read."""
+        return self.loaded
 
     @property
     def _state(self) -> ProductState | None:

@@ -1,6 +1,10 @@
 """What is typed ahead, as over a slow line that sends many keys at once, is taken key by key."""
 
-from cortex_tui.models import ProductDraft, SubscriptionDraft
+import asyncio
+
+import pytest
+
+from cortex_tui.models import ConfigDocument, ProductDraft, SubscriptionDraft
 from tests.ui.conftest import Orchestrator
 from tests.ui.driving import before
 
@@ -23,11 +27,45 @@ async def test_what_closes_a_dialog_is_followed_by_keys_of_the_page(embedded: Or
     await embedded.inside.create_subscription(product.id, SubscriptionDraft(name="paid"))
     async with before(embedded.open) as person:
         await person.sees("▸", "Tyres")
-        person.at_once("?", "escape", "enter")
-        await person.sees("Clean session")  # no key waits for what a page has to read
-        person.at_once("enter", *"localhost", "escape", "2", "3")
+        person.at_once("?", "escape", "enter", "enter", *"localhost", "escape", "2", "3")
         await person.sees("● on", "paid")
         await person.sees("1 Broker •")
+
+
+@pytest.fixture
+def answer(embedded: Orchestrator, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Lets the orchestrator answer what a configuration is, as if from far away."""
+    answer, config = asyncio.Event(), embedded.inside.config
+
+    async def late(product_id: int) -> ConfigDocument:
+        await answer.wait()
+        return await config(product_id)
+
+    monkeypatch.setattr(embedded.inside, "config", late)
+    return answer
+
+
+async def test_keys_wait_for_what_a_page_has_to_read(
+    embedded: Orchestrator, answer: asyncio.Event
+) -> None:
+    await embedded.inside.create_product(ProductDraft(name="Tyres"))
+    async with before(embedded.open) as person:
+        await person.sees("▸", "Tyres")
+        await person.press("enter")
+        await person.sees("Reading the configuration")
+        person.at_once("enter", *"localhost")
+        await person.pilot.pause()
+        answer.set()
+        await person.sees("Host", "localhost")
+
+
+async def test_keys_do_not_wait_for_ever(embedded: Orchestrator, answer: asyncio.Event) -> None:
+    await embedded.inside.create_product(ProductDraft(name="Tyres"))
+    async with before(embedded.open) as person:
+        await person.sees("▸", "Tyres")
+        person.at_once("enter", "2", "escape")
+        await person.sees("Reading the configuration")
+        await person.sees("▸", "Tyres")
 
 
 async def test_tab_completes_what_was_typed_before_it(embedded: Orchestrator) -> None:
