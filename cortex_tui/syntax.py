@@ -43,7 +43,7 @@ def host(text: str) -> str:
         raise ValueError("host is empty: give a name such as localhost, or an IP address")
     if "://" in text:
         raise ValueError(
-            "host contains a scheme: leave out everything up to '://'; for mqtts turn use_tls on"
+            "host contains a scheme: leave out everything up to '://'; for mqtts turn on use_tls"
         )
     if "@" in text:
         raise ValueError("host contains '@': put the user name into its own field")
@@ -191,7 +191,7 @@ def client_id(text: str) -> str:
 def shared_group(text: str) -> str:
     """A share name: at least one character, and none of `/ + #` (MQTT 5 §4.8.2)."""
     if not text:
-        raise ValueError("shared_group is empty: give a name such as bre, or turn use_shared off")
+        raise ValueError("shared_group is empty: give a name such as bre, or turn off use_shared")
     for character in "/+#":
         if character in text:
             raise ValueError(f"shared_group contains {character!r}: a group name has none of / + #")
@@ -204,7 +204,7 @@ def topic_filter(text: str, noun: str = "topic") -> str:
         raise ValueError(f"{noun} is empty: give at least one character")
     levels = text.split("/")
     if levels[0] == "$share":
-        raise ValueError(f"{noun} starts with $share: leave that out, and turn use_shared on")
+        raise ValueError(f"{noun} starts with $share: leave that out, and turn on use_shared")
     for position, level in enumerate(levels):
         if "#" in level and level != "#":
             raise ValueError(

@@ -303,7 +303,7 @@ _OLD_PROTOCOL: _Told = (
 _TLS_PROBLEMS: dict[str, _Told] = {
     "WRONG_VERSION_NUMBER": (
         "The port does not speak TLS",
-        "Turn use_tls off, or use the broker's TLS port (usually 8883)",
+        "Turn off use_tls, or use the broker's TLS port (usually 8883)",
         False,
         "use_tls",
     ),

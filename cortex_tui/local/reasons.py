@@ -63,7 +63,7 @@ _REASONS: dict[int, tuple[str, str, bool]] = {
     155: ("QoS not supported", "Choose a lower qos", False),
     156: ("Use another server", _OTHER_SERVER, False),
     157: ("Server moved", _OTHER_SERVER, True),
-    158: ("Shared subscriptions not supported", "Turn use_shared off", False),
+    158: ("Shared subscriptions not supported", "Turn off use_shared", False),
     159: ("Connection rate exceeded", "Too many connections in a short time: wait", False),
     160: ("Maximum connect time", "The broker limits how long a connection lasts", False),
     161: ("Subscription identifiers not supported", _OUR_PACKET, False),

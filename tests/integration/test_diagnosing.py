@@ -76,6 +76,7 @@ def test_a_ca_file_and_what_goes_wrong_without(
     other = run(environment, "test", url, "--ca-file", str(another))
     assert other.returncode == FAILED_AT[Stage.TLS]
     assert "not issued by the authority in --ca-file, but by CN=Cortex Test" in other.stdout
+    assert "Turn on TLS (mqtts://)" in run(environment, "test", url.replace("s:", ":")).stdout
     unverified = run(environment, "test", url, "--no-verify")
     assert unverified.returncode == 0
     assert "The certificate is not verified" in unverified.stdout

@@ -168,7 +168,7 @@ async def test_tls_on_one_side_only(
     secured = [] if use_tls else tls(authority.server("one-sided"))
     port = start_mosquitto(*ANONYMOUS, *secured).port
     error = "speaks MQTT without TLS" if use_tls else "wants TLS"
-    hint = "Turn use_tls off" if use_tls else "Turn use_tls on"
+    hint = "Turn off use_tls" if use_tls else "Turn on use_tls"
     await explains(local, {"port": port, "use_tls": use_tls}, RETRYING, error, hint)
 
 

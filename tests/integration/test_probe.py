@@ -156,7 +156,7 @@ UNREACHED = [
         _fields(host="mqtt://localhost"),
         Stage.DNS,
         "host contains a scheme",
-        "Leave out everything up to '://'; for mqtts turn use_tls on",
+        "Leave out everything up to '://'; for mqtts turn on use_tls",
     ),
     Case(
         "host with port",
@@ -262,14 +262,14 @@ NOT_A_BROKER = [
         lambda bench: {"port": bench.mosquitto(*ANONYMOUS).port, "use_tls": True},
         Stage.TLS,
         "speaks MQTT without TLS",
-        "Turn use_tls off",
+        "Turn off use_tls",
     ),
     Case(
         "plain to a TLS port",
         lambda bench: {**bench.secured(), "use_tls": False},
         Stage.CONNECT,
         "wants TLS",
-        "Turn use_tls on",
+        "Turn on use_tls",
     ),
     *(
         Case(
@@ -548,7 +548,7 @@ SUBSCRIBE = [
         _port(scripted(connack(0), b"\x90\x04\x00\x01\x00\x9e"), filters=("$share/bre/a",)),
         Stage.SUBSCRIBE,
         "$share/bre/a was refused: Shared subscriptions not supported",
-        "Turn use_shared off",
+        "Turn off use_shared",
     ),
     Case(
         "ends the session at the SUBSCRIBE",
@@ -595,7 +595,7 @@ SUBSCRIBE = [
         },
         Stage.ROUND_TRIP,
         "The broker grants shared subscriptions and delivers nothing to them",
-        "Turn use_shared off",
+        "Turn off use_shared",
         QUICK,
     ),
 ]
@@ -811,7 +811,7 @@ def test_credentials_in_clear_text_are_warned_of(
 ) -> None:
     monkeypatch.setattr(Address, "is_loopback", False)
     (warning,) = diagnose(bench.with_users()).warnings
-    assert warning == "User name and password travel unencrypted: turn use_tls on"
+    assert warning == "User name and password travel unencrypted: turn on use_tls"
 
 
 def test_no_warning_for_a_password_on_loopback(bench: Bench) -> None:

@@ -11,7 +11,7 @@ from cortex_tui.wording import LABELS, worded, worded_result
 @pytest.mark.parametrize(
     ("text", "reads"),
     [
-        ("Turn use_tls off, or use another port", "Turn TLS off, or use another port"),
+        ("Turn off use_tls, or use another port", "Turn off TLS, or use another port"),
         ("Give client_cert and client_key", "Give Client cert and Client key"),
         ("Give the certificate as ca_cert.", "Give the certificate as CA certificate."),
         ("ca_cert: it is no certificate", "CA certificate: it is no certificate"),
@@ -40,19 +40,19 @@ def test_a_result_is_worded_where_it_advises_and_nowhere_else() -> None:
         status="error",
         connected=False,
         error="use_tls",
-        details="Turn use_tls on",
+        details="Turn on use_tls",
         stages=(
             StageResult(stage=Stage.DNS, outcome=Outcome.OK, seen="use_tls"),
             StageResult(stage=Stage.TLS, outcome=Outcome.FAILED, cause="c", advice="Give ca_cert"),
         ),
-        warnings=("turn use_tls on",),
+        warnings=("turn on use_tls",),
     )
     named = worded_result(told, {"use_tls": "TLS", "ca_cert": "--ca-file"})
     assert isinstance(named, Diagnosis)
     assert (named.error, named.details, named.warnings) == (
         "use_tls",
-        "Turn TLS on",
-        ("turn TLS on",),
+        "Turn on TLS",
+        ("turn on TLS",),
     )
     assert (named.stages[0].seen, named.stages[1].advice) == ("use_tls", "Give --ca-file")
     assert named.stages[0].advice is None

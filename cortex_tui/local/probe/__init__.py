@@ -92,7 +92,7 @@ def _warnings(test: ConnectionTest, climb: Climb) -> Iterator[str]:
             yield f"The certificate {certificate.subject} {_ends(certificate)}"
     in_clear = test.username is not None and not test.use_tls
     if in_clear and climb.address is not None and not climb.address.is_loopback:
-        yield "User name and password travel unencrypted: turn use_tls on"
+        yield "User name and password travel unencrypted: turn on use_tls"
 
 
 def _ends(certificate: Certificate) -> str:

@@ -92,7 +92,7 @@ class _Look:
         if self._stage is Stage.TLS and data[0] == Kind.CONNACK << 4:
             return self._cause(
                 f"{where} speaks MQTT without TLS",
-                "Turn use_tls off, or use the broker's TLS port (usually 8883)",
+                "Turn off use_tls, or use the broker's TLS port (usually 8883)",
             )
         evidence = line if data[:16].isascii() and line else data[:16].hex(" ")
         return self._cause(f"{where} answers something that is not MQTT ({evidence})", _MQTT_PORT)
@@ -135,7 +135,7 @@ class _Look:
             return None
 
     def _speaks_tls(self) -> Cause:
-        return self._cause(f"{self._broker.address} wants TLS", "Turn use_tls on", "use_tls")
+        return self._cause(f"{self._broker.address} wants TLS", "Turn on use_tls", "use_tls")
 
     def _cause(self, message: str, advice: str, field: str = "port") -> Cause:
         return Cause(self._stage, message, advice, field=field)

@@ -316,7 +316,7 @@ class Climb:
 _SILENT_SHARING = Cause(
     Stage.ROUND_TRIP,
     "The broker grants shared subscriptions and delivers nothing to them",
-    "Turn use_shared off, or use a broker that implements sharing",
+    "Turn off use_shared, or use a broker that implements sharing",
     field="use_shared",
 )
 
