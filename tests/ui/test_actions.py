@@ -130,6 +130,17 @@ async def dead(orchestrator: Orchestrator, product: Product, count: int) -> list
     return await orchestrator.inside.jobs(product.id, states=[JobState.DEAD])
 
 
+async def given_up(
+    orchestrator: Orchestrator, broker: Broker, *policies: str
+) -> tuple[Product, list[Job]]:
+    """A product, and its dead letters: two for each of the `policies`, or for one."""
+    product = await product_of(orchestrator, broker)
+    policies = policies or ("POL-1",)
+    for policy in policies:
+        set_off(broker, policy)
+    return product, await dead(orchestrator, product, 2 * len(policies))
+
+
 async def enter(person: Person) -> None:
     """Open the only product, and go to its actions."""
     await person.sees("▸", "Tyres")
@@ -141,9 +152,7 @@ async def enter(person: Person) -> None:
 async def test_dead_letters_come_first_and_the_other_states_are_a_key_away(
     orchestrator: Orchestrator, broker: Broker
 ) -> None:
-    product = await product_of(orchestrator, broker)
-    set_off(broker, "POL-1")
-    await dead(orchestrator, product, 2)
+    await given_up(orchestrator, broker)
     async with before(orchestrator.open) as person:
         await enter(person)
         await person.sees("5 Actions ✗ 2")
@@ -180,9 +189,7 @@ async def test_without_dead_letters_everything_is_shown_as_it_comes(
 async def test_one_action_says_what_it_says_and_every_failure(
     orchestrator: Orchestrator, broker: Broker
 ) -> None:
-    product = await product_of(orchestrator, broker)
-    set_off(broker, "POL-1")
-    [job, _] = await dead(orchestrator, product, 2)
+    _, [job, _] = await given_up(orchestrator, broker)
     async with before(orchestrator.open, size=(120, 50)) as person:
         await enter(person)
         await person.sees("▸ ✗ dead", "other")
@@ -206,10 +213,7 @@ async def test_one_action_says_what_it_says_and_every_failure(
 async def test_retry_one_then_all_of_its_subscription_then_all(
     orchestrator: Orchestrator, broker: Broker, port: int
 ) -> None:
-    product = await product_of(orchestrator, broker)
-    for policy in ("POL-1", "POL-2", "POL-3"):
-        set_off(broker, policy)
-    jobs = await dead(orchestrator, product, 6)
+    product, jobs = await given_up(orchestrator, broker, "POL-1", "POL-2", "POL-3")
     async with before(orchestrator.open, size=WIDE) as person:
         await enter(person)
         await person.sees("5 Actions ✗ 6")
@@ -236,9 +240,7 @@ async def test_retry_one_then_all_of_its_subscription_then_all(
 async def test_retrying_several_says_what_came_of_it(
     orchestrator: Orchestrator, broker: Broker
 ) -> None:
-    product = await product_of(orchestrator, broker)
-    set_off(broker, "POL-1")
-    await dead(orchestrator, product, 2)
+    await given_up(orchestrator, broker)
     async with before(orchestrator.open, size=WIDE) as person:
         await enter(person)
         await person.sees("(•) dead 2")
@@ -250,9 +252,7 @@ async def test_retrying_several_says_what_came_of_it(
 async def test_what_was_not_attempted_yet_is_not_said_to_have_failed_again(
     orchestrator: Orchestrator, broker: Broker, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    product = await product_of(orchestrator, broker)
-    set_off(broker, "POL-1")
-    await dead(orchestrator, product, 2)
+    await given_up(orchestrator, broker)
     monkeypatch.setattr("cortex_tui.screens.actions.FOLLOWED", 0.0)
     with taking_its_time(port):
         async with before(orchestrator.open, size=WIDE) as person:
@@ -266,9 +266,7 @@ async def test_what_was_not_attempted_yet_is_not_said_to_have_failed_again(
 async def test_an_empty_list_never_contradicts_the_number_above_it(
     embedded: Orchestrator, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    product = await product_of(embedded, broker)
-    set_off(broker, "POL-1")
-    await dead(embedded, product, 2)
+    await given_up(embedded, broker)
     jobs, behind = embedded.inside.jobs, True
 
     async def read(product_id: int, **choice: Any) -> list[Job]:
@@ -294,9 +292,7 @@ async def retried(orchestrator: Orchestrator, product: Product, job_id: int) -> 
 async def test_retry_where_it_is_read(
     orchestrator: Orchestrator, broker: Broker, port: int
 ) -> None:
-    product = await product_of(orchestrator, broker)
-    set_off(broker, "POL-1")
-    await dead(orchestrator, product, 2)
+    await given_up(orchestrator, broker)
     async with before(orchestrator.open) as person:
         await enter(person)
         await person.sees("▸ ✗ dead", "other")
@@ -358,10 +354,7 @@ async def test_an_e_mail_that_is_refused_says_who_what_and_whom_it_was_for(
 
 
 async def test_discard_asks_which(orchestrator: Orchestrator, broker: Broker) -> None:
-    product = await product_of(orchestrator, broker)
-    for policy in ("POL-1", "POL-2"):
-        set_off(broker, policy)
-    await dead(orchestrator, product, 4)
+    await given_up(orchestrator, broker, "POL-1", "POL-2")
     async with before(orchestrator.open) as person:
         await enter(person)
         await person.sees("▸ ✗ dead", "other")
@@ -384,10 +377,7 @@ async def test_discard_asks_which(orchestrator: Orchestrator, broker: Broker) ->
 async def test_the_filter_and_what_can_only_be_looked_at(
     embedded: Orchestrator, broker: Broker
 ) -> None:
-    product = await product_of(embedded, broker)
-    set_off(broker, "POL-1")
-    set_off(broker, "POL-2")
-    await dead(embedded, product, 4)
+    product, _ = await given_up(embedded, broker, "POL-1", "POL-2")
     async with before(embedded.open, read_only=True) as person:
         await enter(person)
         await person.sees("(•) dead 4")
@@ -404,9 +394,7 @@ async def test_the_filter_and_what_can_only_be_looked_at(
 async def test_a_list_keeps_the_focus_while_another_view_is_read(
     orchestrator: Orchestrator, broker: Broker
 ) -> None:
-    product = await product_of(orchestrator, broker)
-    set_off(broker, "POL-1")
-    await dead(orchestrator, product, 2)
+    await given_up(orchestrator, broker)
     async with before(orchestrator.open) as person:
         await enter(person)
         await person.sees("(•) dead 2")
@@ -424,9 +412,7 @@ async def test_the_views_have_room_and_a_refused_retry_is_grey(
     embedded: Orchestrator, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tab, "PAGE", 2)
-    product = await product_of(embedded, broker)
-    set_off(broker, "POL-1")
-    await dead(embedded, product, 2)
+    await given_up(embedded, broker)
     async with before(embedded.open) as person:
 
         def retry_is_grey() -> bool:
