@@ -9,7 +9,7 @@ import click
 from cortex_tui.backend import Backend, NotFound, Unreachable
 from cortex_tui.events import Event, JobChoice, JobState
 from cortex_tui.models import Product
-from cortex_tui.retrying import MOST, OUTCOMES, came_to, dead_letters, waits
+from cortex_tui.retrying import MOST, OUTCOMES, came_to, dead_letters, waits, word_of
 from cortex_tui.scripting import (
     SETTLE,
     command,
@@ -219,7 +219,7 @@ async def actions(
             (
                 row.id,
                 clock(row.created_at, now),
-                row.state.value,
+                word_of(row),
                 plain(row.action.type, COLUMN),
                 names.get(row.subscription_id, row.subscription_id),
                 row.attempts,

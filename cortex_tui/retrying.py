@@ -13,7 +13,8 @@ OUTCOMES = {
     "dead": (JobState.DEAD,),
     "waiting": (JobState.PENDING, JobState.RUNNING),
 }
-"""What a retry can come to."""
+"""What a retry can come to: the words of the screens for the states of the API. Whether what waits
+is being attempted is over before one has read it, and is no word of its own."""
 MOST = 500
 """Actions that are asked for at once."""
 LOOK = 0.3
@@ -23,6 +24,11 @@ LOOK = 0.3
 def under_way(job: Job) -> bool:
     """Whether the attempt that a retry is for is still to come, or being made."""
     return job.state is JobState.RUNNING or (job.state is JobState.PENDING and not job.attempts)
+
+
+def word_of(job: Job) -> str:
+    """The word for how an action stands."""
+    return next(word for word, states in OUTCOMES.items() if job.state in states)
 
 
 def waits(job: Job) -> bool:

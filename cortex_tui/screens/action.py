@@ -12,7 +12,7 @@ from textual.dom import DOMNode
 from cortex_tui.backend import Backend
 from cortex_tui.commands import Scope, bindings
 from cortex_tui.events import Job, JobChoice, JobState
-from cortex_tui.retrying import LOOK, under_way
+from cortex_tui.retrying import LOOK, under_way, word_of
 from cortex_tui.screens.copying import Copies, of_action
 from cortex_tui.screens.dialogs import ReadingDialog
 from cortex_tui.widgets.payload import readable, readable_value
@@ -33,11 +33,10 @@ if TYPE_CHECKING:
     from cortex_tui.app import CortexApp
 
 LOOKS = {
-    JobState.PENDING: ("↻", ACCENT),
-    JobState.RUNNING: ("◐", ACCENT),
-    JobState.DONE: ("✓", OK),
-    JobState.RECORDED: ("○", MUTED),
-    JobState.DEAD: ("✗", BAD),
+    "waiting": ("↻", ACCENT),
+    "done": ("✓", OK),
+    "recorded": ("○", MUTED),
+    "dead": ("✗", BAD),
 }
 
 LABEL = 14
@@ -105,6 +104,8 @@ class ActionDialog(ReadingDialog[None]):
                 return _why_recorded(job.action.type)
             case JobState.PENDING if job.due_at:
                 return f"{tries} so far, next {countdown(job.due_at, now)}"
+            case JobState.RUNNING:
+                return f"attempt {number(job.attempts)} is under way"
             case JobState.DEAD if not job.attempts:
                 return "given up, never attempted"
             case JobState.DEAD:
@@ -191,8 +192,9 @@ NOT_DEAD = "Only what was given up can be retried."
 
 def job_mark(job: Job) -> Content:
     """`✗ dead`."""
-    glyph, style = LOOKS[job.state]
-    return Content.styled(f"{glyph} {job.state}", style)
+    word = word_of(job)
+    glyph, style = LOOKS[word]
+    return Content.styled(f"{glyph} {word}", style)
 
 
 def retried(count: int) -> str:

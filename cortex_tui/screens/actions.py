@@ -10,7 +10,7 @@ from textual.content import Content
 from cortex_tui.backend import BackendError, Capability
 from cortex_tui.events import Job, JobChoice, JobState
 from cortex_tui.models import ProductState, Subscription
-from cortex_tui.retrying import came_to, dead_letters, under_way
+from cortex_tui.retrying import OUTCOMES, came_to, dead_letters, under_way, waits, word_of
 from cortex_tui.screens.action import (
     FOLLOWED,
     NOT_DEAD,
@@ -54,12 +54,16 @@ class View:
     """What is said where no action is in these states."""
 
 
-DEAD = View("dead", (JobState.DEAD,), "Nothing was given up.")
+def _view(word: str, empty: str) -> View:
+    return View(word, OUTCOMES[word], empty)
+
+
+DEAD = _view("dead", "Nothing was given up.")
 VIEWS = (
     DEAD,
-    View("waiting", (JobState.PENDING, JobState.RUNNING), "No action waits for an attempt."),
-    View("done", (JobState.DONE,), "No action is done yet."),
-    View("recorded", (JobState.RECORDED,), "No action was recorded instead of sent."),
+    _view("waiting", "No action waits for an attempt."),
+    _view("done", "No action is done yet."),
+    _view("recorded", "No action was recorded instead of sent."),
     View("all", tuple(JobState), "Actions that events set off show here."),
 )
 
@@ -210,13 +214,13 @@ class ActionsPane(TablePane):
         return f"subscription {job.subscription_id} (deleted)"
 
     def _searched(self, job: Job) -> str:
-        told = f"{job.state} {job.action.type} {self._owner(job)} {job.key} {job.reason}"
+        told = f"{word_of(job)} {job.action.type} {self._owner(job)} {job.key} {job.reason}"
         return f"{told} {job.content}"
 
     def _when(self, job: Job) -> Content:
         """When it is due, or when it came to its end."""
         now = self.cortex.now()
-        if job.state is JobState.PENDING and job.due_at:
+        if waits(job) and job.due_at:
             return Content.styled(countdown(job.due_at, now), ACCENT)
         return Content.styled(age(job.finished_at or job.created_at, now), MUTED)
 
@@ -231,6 +235,8 @@ class ActionsPane(TablePane):
             return "No action is selected."
         if command == "retry" and job and job.state is not JobState.DEAD:
             return NOT_DEAD
+        if command == "discard" and job and job.state is JobState.RUNNING:
+            return "It is being attempted: wait for what comes of that."
         if command == "discard" and job and job.state not in (JobState.DEAD, JobState.PENDING):
             return "Only what waits or was given up can be discarded."
         if command in ("retry_like", "retry_all") and not (state and state.actions_dead):
@@ -307,7 +313,7 @@ class ActionsPane(TablePane):
 
 def _discarding(job: Job, subscription: str) -> Question[JobChoice | None]:
     lines = [
-        f"{job.action.type} of {subscription}, {job.state}.",
+        f"{job.action.type} of {subscription}, {word_of(job)}.",
         "Subscription, Product: all of it that waits or was given up.",
         "This cannot be undone.",
     ]

@@ -263,6 +263,28 @@ async def test_what_was_not_attempted_yet_is_not_said_to_have_failed_again(
             assert not person.line("Attempted anew: 2;", "connection refused")
 
 
+async def test_what_waits_is_called_so_while_it_is_attempted_too(
+    orchestrator: Orchestrator, broker: Broker, port: int
+) -> None:
+    await product_of(orchestrator, broker)
+    with taking_its_time(port):
+        async with before(orchestrator.open) as person:
+            await enter(person)
+            await person.sees("No actions yet")
+            set_off(broker, "POL-1")
+            await person.sees("( ) waiting 2", "(•) all")
+            await person.press("v", "v")
+            await person.sees("▸ ↻ waiting", "webhook", "other", "now")
+            await person.sees("↻ waiting", "webhook", "hook", "now")
+            await person.press("slash")
+            await person.type("waiting other")
+            await person.sees("1 of 2")
+            await person.press("enter", "x")
+            await person.sees("It is being attempted")
+            await person.press("enter")
+            await person.sees("↻ waiting  attempt 1 is under way")
+
+
 async def test_an_empty_list_never_contradicts_the_number_above_it(
     embedded: Orchestrator, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
