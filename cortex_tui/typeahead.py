@@ -33,13 +33,13 @@ class Dealt(Message):
         self.rounds = rounds
 
 
-class Ready(Message):
-    """The screen has read what its keys are about: it is `ready` from now on."""
+class Settled(Message):
+    """The screen has read what its keys are about: it is `settled` from now on."""
 
 
 class TypeaheadApp(App[ReturnType]):
-    """An app to which one may type ahead. Keys wait for a screen that has a property `ready`, which
-    is false until it sends `Ready`."""
+    """An app to which one may type ahead. Keys wait for a screen that has a property `settled`, which
+    is false until it sends `Settled`."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -93,12 +93,12 @@ class TypeaheadApp(App[ReturnType]):
             return  # it was late, or the app is leaving
         if dealt.rounds > 1 or dealt.place != (self.screen, self.focused):
             self._await_round(max(1, dealt.rounds - 1))
-        elif getattr(self.screen, "ready", True) or self.screen is self._slow:
+        elif getattr(self.screen, "settled", True) or self.screen is self._slow:
             await self._take_next()
         else:
             self._go_on_in_any_case()
 
-    @on(Ready)
+    @on(Settled)
     def _look_again(self) -> None:
         if self._awaited is not None and self.screen_stack:
             self._await_round(1)

@@ -27,7 +27,7 @@ from cortex_tui.screens.publish import PublishDialog, anew
 from cortex_tui.screens.subscriptions import SubscriptionsPane
 from cortex_tui.states import ConnectionState
 from cortex_tui.topics import effective_topic, example_topic
-from cortex_tui.typeahead import Ready
+from cortex_tui.typeahead import Settled
 from cortex_tui.widgets.bars import Bar, KeyBar
 from cortex_tui.widgets.notice import Notice
 from cortex_tui.widgets.status import TREND, StatusPanel
@@ -104,10 +104,10 @@ class ProductScreen(Page):
         self._show_tab()
         if self._table and self._tabs.has_focus:
             self._enter_tab()
-        self.post_message(Ready())
+        self.post_message(Settled())
 
     @property
-    def ready(self) -> bool:
+    def settled(self) -> bool:
         """Whether what its keys are about was read."""
         return self.loaded
 
