@@ -16,6 +16,16 @@ from cortex_tui.widgets.table import Table
 from cortex_tui.widgets.text import DISABLED, KEY, MUTED, STRONG
 
 KEYS = 14
+IN_FORM = (
+    ("Enter ↓", "Next field; the last saves in a dialog. In several lines Tab goes on"),
+    ("^u ^k", "Delete what is before the cursor, or behind it"),
+    ("^w", "Delete the word before the cursor"),
+)
+IN_LINES = (
+    ("F7", "Select all: what is typed or pasted then replaces it"),
+    ("^z ^y", "Take the last edit back, or make it again"),
+)
+"""Where a field has several lines."""
 OUTSIDE = "All else, such as quitting, needs the dialog closed first."
 
 
@@ -57,26 +67,36 @@ def _told(page: Commanded[object]) -> list[Line]:
             for command in page.available()
             if command.scope is scope and not (in_dialog and command.id not in keys)
         ]
-        if scope is Scope.APP and page.query(Table):
-            lines += _in_table()
+        if scope is Scope.APP:
+            lines += _in_table_or_form(page)
         if commands:
             lines += _heading(scope.value)
         for command in commands:
-            shown = f"  {keys.get(command.id, '').ljust(KEYS)}"
             if reason := page.why_not(command):
+                shown = f"  {keys.get(command.id, '').ljust(KEYS)}"
                 lines.append(line(shown, f"{command.help}. {reason}", DISABLED))
             else:
-                lines.append((Content.styled(shown, KEY), Content(command.help)))
+                lines.append(_key(keys.get(command.id, ""), command.help))
     if in_dialog:
+        lines += _in_table_or_form(page)
         lines += [line("", ""), line("", OUTSIDE, MUTED)]
     return lines[1:]
 
 
-def _in_table() -> Iterator[Line]:
-    yield from _heading("In a table")
-    for binding in Table.BINDINGS:
-        shown = f"  {binding.key.replace(',', ' ').ljust(KEYS)}"
-        yield Content.styled(shown, KEY), Content(binding.description)
+def _in_table_or_form(page: Commanded[object]) -> Iterator[Line]:
+    """Keys of the widgets that are in view; forms by their name only, since they are heavy."""
+    if any(table.is_on_screen for table in page.query(Table)):
+        yield from _heading("In a table")
+        yield from (_key(each.key.replace(",", " "), each.description) for each in Table.BINDINGS)
+    if any(form.is_on_screen for form in page.query("Form")):
+        yield from _heading("In a form")
+        yield from (_key(*each) for each in IN_FORM)
+        if page.query("LinesInput"):
+            yield from (_key(*each) for each in IN_LINES)
+
+
+def _key(keys: str, what: str) -> Line:
+    return Content.styled(f"  {keys.ljust(KEYS)}", KEY), Content(what)
 
 
 def _heading(text: str) -> list[Line]:

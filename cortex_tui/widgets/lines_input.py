@@ -7,6 +7,9 @@ class LinesInput(TextArea):
     """A `TextArea` whose cursor does not blink, which Tab leaves, and which does not keep F6: that
     opens the editor."""
 
+    hints = (("F7", "Select all"),)
+    """A key of its own, and what the key line says of it."""
+
     def __init__(self) -> None:
         super().__init__(compact=True, tab_behavior="focus", show_line_numbers=True)
         self.cursor_blink = False

@@ -46,9 +46,9 @@ async def person_before(url: str, *product_ids: int, **options: Any) -> Any:
 
 async def assert_keys_answer(person: Person) -> None:
     await person.press("question_mark")
-    await person.sees("In a table")
+    await person.sees("Everywhere")
     await person.press("escape")
-    await person.sees_no("In a table")
+    await person.sees_no("Everywhere")
 
 
 # -- it fails, and recovers -------------------------------------------------------------------
