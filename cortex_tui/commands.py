@@ -218,6 +218,7 @@ COMMANDS = {
 
         Command("open", "enter", "Open", "Show the action, what it says, and every failure", _J, footer=True),
         Command("view", "v", "View", "Show those in other states: dead, waiting, done, recorded, all", _J, footer=True),
+        Command("pause", "space", "Pause", "Let the list stand still, or follow again", _J),
         Command(
             "retry", "t", "Retry", "Attempt the dead letter anew", _J,
             footer=True, changes=True, needs=Capability.EVENTS,

@@ -7,7 +7,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.content import Content
 
-from cortex_tui.backend import BackendError, Capability
+from cortex_tui.backend import BackendError
 from cortex_tui.events import Job, JobChoice, JobState
 from cortex_tui.models import ProductState, Subscription
 from cortex_tui.retrying import OUTCOMES, came_to, dead_letters, under_way, waits, word_of
@@ -21,9 +21,9 @@ from cortex_tui.screens.action import (
     tell_outcome,
     tell_outcomes,
 )
-from cortex_tui.screens.base import TablePane
 from cortex_tui.screens.copying import Copies, of_action
 from cortex_tui.screens.dialogs import Option, Question
+from cortex_tui.screens.live import LivePane
 from cortex_tui.widgets.bars import Bar
 from cortex_tui.widgets.listing import Listing
 from cortex_tui.widgets.table import Column, Table
@@ -68,12 +68,11 @@ VIEWS = (
 )
 
 
-class ActionsPane(TablePane):
+class ActionsPane(LivePane):
     """The outbox of a product: dead letters first, where there are any."""
 
     def __init__(self, product_id: int) -> None:
-        super().__init__(id="actions")
-        self._product_id = product_id
+        super().__init__(product_id, id="actions")
         self.subscriptions: Sequence[Subscription] = ()
         """Of the product: whose actions these are."""
         self._view: View | None = None
@@ -81,10 +80,6 @@ class ActionsPane(TablePane):
         self._limit = PAGE
         self._loaded = False
         self._stale = True
-        self._next_read = 0.0
-        self._reading = False
-        self._failure: BackendError | None = None
-        self._state: ProductState | None = None
         self._line = Bar(id="actions-line")
         self.listing: Listing[Job] = Listing(
             Table(
@@ -105,18 +100,13 @@ class ActionsPane(TablePane):
 
     # -- showing ------------------------------------------------------------------------------
 
-    @property
-    def offered(self) -> bool:
-        """Whether the orchestrator keeps actions at all."""
-        return Capability.EVENTS in self.backend.capabilities
-
     def follow(self, state: ProductState, changed: bool) -> None:
         """The product may have changed, or time has passed, while this is in view."""
         self._state = state
         if self._view is None:
             self._view = DEAD if state.actions_dead else VIEWS[-1]
-        behind = not self.listing.table.rows and self._view and self._known(self._view)
-        self._stale = self._stale or changed or bool(behind)
+        behind = not self.listing.table.rows and self._known(self._view)
+        self._stale = self._stale or (not self.paused and (changed or bool(behind)))
         at = self.cortex.now().timestamp()
         if self._stale and at >= self._next_read and not self._reading and self.offered:
             self._stale, self._next_read = False, at + READ_INTERVAL
@@ -140,7 +130,6 @@ class ActionsPane(TablePane):
         self._say()
 
     def _read_soon(self) -> None:
-        """Read as soon as nothing else is being read."""
         self._stale, self._next_read = True, 0.0
         if self._state:
             self.follow(self._state, changed=True)
@@ -159,6 +148,8 @@ class ActionsPane(TablePane):
         shown = len(self.listing.table.rows)
         more = "+" if shown >= self._limit else ""
         right = Content.styled(f"{number(shown)}{more}" if shown else "", MUTED)
+        if self.paused:
+            right = self._standing_still(f"   {right}" if shown else "")
         if self._failure:
             right = said(f"⚠ {self._failure.text}", WARN)
         self._line.set(self._views(), right)
@@ -183,13 +174,15 @@ class ActionsPane(TablePane):
     def _why_empty(self) -> tuple[str, ...]:
         table = self.listing.table
         if not self.offered:
-            return "No actions here", f"This orchestrator does not {Capability.EVENTS.value}."
+            return "No actions here", self._not_offered()
         if table.shown:
             return ()
         if table.rows:
             return self.listing.unmatched("action here")
         if self._failure:
             return "The actions could not be read", self._failure.message, self._failure.hint
+        if self.paused and self._loaded:
+            return self._why_nothing("actions.pause")
         if not self._loaded or self._view is None or self._known(self._view):
             return "Reading the actions…", ""
         title = "No actions yet" if self._view is VIEWS[-1] else f"None {self._view.name}"
@@ -229,7 +222,7 @@ class ActionsPane(TablePane):
     def refusal(self, command: str) -> str | None:
         """Why a command has nothing to work on."""
         if not self.offered:
-            return f"This orchestrator does not {Capability.EVENTS.value}."
+            return self._not_offered()
         job, state = self.listing.table.selected, self._state
         if command in ("open", "retry", "retry_like", "discard") and job is None:
             return "No action is selected."

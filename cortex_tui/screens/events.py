@@ -8,19 +8,18 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.message import Message
 
-from cortex_tui.backend import BackendError, Capability
+from cortex_tui.backend import BackendError
 from cortex_tui.events import Event, Outcome
 from cortex_tui.models import ProductState, Subscription
-from cortex_tui.screens.base import TablePane
 from cortex_tui.screens.copying import Copies, of_event
 from cortex_tui.screens.event import MARKS, EventDialog, Next, cut_off
+from cortex_tui.screens.live import LivePane
 from cortex_tui.screens.publish import publishable
 from cortex_tui.states import ConnectionState
 from cortex_tui.widgets.bars import Bar
 from cortex_tui.widgets.listing import Listing
 from cortex_tui.widgets.table import Column, Table
 from cortex_tui.widgets.text import (
-    ACCENT,
     BAD,
     MUTED,
     OK,
@@ -48,7 +47,7 @@ _WORDS = {
 }
 
 
-class EventsPane(TablePane):
+class EventsPane(LivePane):
     """A live tail of a product's events, newest first."""
 
     class Trying(Message):
@@ -66,23 +65,17 @@ class EventsPane(TablePane):
             self.event = event
 
     def __init__(self, product_id: int) -> None:
-        super().__init__(id="events")
-        self._product_id = product_id
+        super().__init__(product_id, id="events")
         self.subscriptions: Sequence[Subscription] = ()
         """Of the product: who may have taken an event."""
-        self.paused = False
         self._newest: int | None = None
         """The id of the newest event that was read; none before the first time."""
         self._complete = False
         """Whether there is nothing older than what is held."""
         self._read_at: int | None = None
         """The count of messages that the events were read at."""
-        self._next_read = 0.0
-        self._reading = False
         self._missed = 0
         """Events beyond the page that is read at once: older than what is shown, and not shown."""
-        self._failure: BackendError | None = None
-        self._state: ProductState | None = None
         self._cut = TopicCut()
         self._line = Bar(id="events-line")
         self.listing: Listing[Event] = Listing(
@@ -116,10 +109,9 @@ class EventsPane(TablePane):
         self.listing.table.touch()
         self._say()
 
-    @property
-    def offered(self) -> bool:
-        """Whether the orchestrator keeps events at all."""
-        return Capability.EVENTS in self.backend.capabilities
+    def _read_soon(self) -> None:
+        if self._state:
+            self.follow(self._state)
 
     async def _read(self) -> None:
         """Read what is new; where it is more than a page, what lies between is passed over."""
@@ -214,7 +206,7 @@ class EventsPane(TablePane):
             status = self._state.status if self._state else None
             behind = status.messages_received - (self._read_at or 0) if status else 0
             more = f", {number(behind)} newer wait" if behind > 0 else ""
-            return Content.styled(f"‖ paused{more}", ACCENT)
+            return self._standing_still(more)
         if self._state and self._state.state is ConnectionState.CONNECTED:
             return Content.styled("● live", OK)
         return Content.styled("○ the product is not connected", MUTED)
@@ -222,8 +214,11 @@ class EventsPane(TablePane):
     def _why_empty(self) -> tuple[str, ...]:
         table = self.listing.table
         if not self.offered:
-            why = f"This orchestrator does not {Capability.EVENTS.value}."
-            return "No events here", why, "The counters of the subscriptions say what arrived."
+            return (
+                "No events here",
+                self._not_offered(),
+                "The counters of the subscriptions say what arrived.",
+            )
         if table.shown:
             return ()
         if table.rows:
@@ -233,8 +228,7 @@ class EventsPane(TablePane):
         if self._newest is None:
             return "Reading the events…", ""
         if self.paused:
-            way = self.page.offer("events.pause", "follow again")
-            return "Paused", "Nothing had arrived.", "", way
+            return self._why_nothing("events.pause")
         way = self.page.offer("events.publish", "publish a test event")
         wait = ("What arrives shows here at once.", "", way)
         if self._state and self._state.state is ConnectionState.CONNECTED:
@@ -259,7 +253,7 @@ class EventsPane(TablePane):
     def refusal(self, command: str) -> str | None:
         """Why a command has nothing to work on."""
         if not self.offered and command != "publish":
-            return f"This orchestrator does not {Capability.EVENTS.value}."
+            return self._not_offered()
         event = self.listing.table.selected
         if command in ("open", "try") and event is None:
             return "No event is selected."
@@ -286,11 +280,6 @@ class EventsPane(TablePane):
                 self.post_message(self.Trying(event))
             case Next.PUBLISH:
                 self.post_message(self.Publishing(event))
-
-    def do_pause(self) -> None:
-        self.paused = not self.paused
-        if self._state:
-            self.follow(self._state)
 
     def do_try(self) -> None:
         self.post_message(self.Trying(self._selected))

@@ -285,6 +285,36 @@ async def test_what_waits_is_called_so_while_it_is_attempted_too(
             await person.sees("↻ waiting  attempt 1 is under way")
 
 
+async def test_a_paused_list_of_actions_stands_still_and_catches_up(
+    orchestrator: Orchestrator, broker: Broker
+) -> None:
+    product = await product_of(orchestrator, broker)
+    async with before(orchestrator.open) as person:
+        await enter(person)
+        await person.sees("No actions yet")
+        await person.press("space")
+        await person.sees("(•) all", "‖ paused")
+        await person.sees("There was nothing yet.")
+        set_off(broker, "POL-1")
+        await dead(orchestrator, product, 2)
+        await person.sees("( ) dead 2")
+        assert person.line("Space  follow again")
+        await person.press("space")
+        await person.sees("▸ ✗ dead", "other")
+        await person.press("space")
+        await person.sees("‖ paused   3")
+        set_off(broker, "POL-2")
+        await person.sees("( ) dead 4")
+        assert person.line("‖ paused   3")
+        await person.press("v")  # another view is what was asked for
+        await person.sees("(•) dead 4", "‖ paused   4")
+        await person.press("x", "p")
+        await person.sees("There was nothing yet.")
+        await person.press("space")
+        await person.sees("Nothing was given up.")
+        await person.sees_no("‖ paused")
+
+
 async def test_an_empty_list_never_contradicts_the_number_above_it(
     embedded: Orchestrator, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
