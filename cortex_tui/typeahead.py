@@ -38,8 +38,8 @@ class Settled(Message):
 
 
 class TypeaheadApp(App[ReturnType]):
-    """An app to which one may type ahead. Keys wait for a screen that has a property `settled`, which
-    is false until it sends `Settled`."""
+    """An app to which one may type ahead. Keys wait for a screen that has a property `settled`,
+    which is false until it sends `Settled`."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

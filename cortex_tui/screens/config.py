@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.message import Message
 
 from cortex_tui.backend import Capability, FieldProblem, Invalid, Stale
+from cortex_tui.commands import COMMANDS
 from cortex_tui.diagnosis import Diagnosis, Outcome
 from cortex_tui.differences import differences
 from cortex_tui.models import (
@@ -167,6 +168,16 @@ class ConfigPane(Pane):
         self._preview()
         self.page.refresh_bindings()
         self.post_message(self.Edited())
+
+    @on(Form.Finished)
+    def _finished(self) -> None:
+        """Nothing is saved by Enter here: there is a choice of what to do."""
+        possible = (
+            f"{self.cortex.key_of(command)} {what}"
+            for command, what in _AT_THE_END
+            if not self.page.why_not(COMMANDS[command])
+        )
+        self.cortex.notify(f"That was the last field: {', '.join(possible)}.")
 
     def _preview(self) -> None:
         preview, topics = self.query_one("#preview", Lines), self.topics.draft
@@ -367,6 +378,14 @@ class ConfigPane(Pane):
             what = "One value needs" if count == 1 else f"{count} values need"
             self.cortex.notify(f"{what} correcting.", severity="warning")
 
+
+_AT_THE_END = (
+    ("config.test", "tests"),
+    ("config.save", "saves"),
+    ("config.apply", "saves and connects"),
+    ("product.back", "leads back"),
+)
+"""Commands that come after the last field, with what is said of each."""
 
 _PARTS = (("broker",), ("topics",))
 

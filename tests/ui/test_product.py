@@ -567,6 +567,8 @@ async def test_enter_and_the_arrows_go_from_field_to_field(
         await person.sees("• Verify", "(•) off")
         await person.sees("User name", "alice")
         assert not person.line("• TLS")
+        await person.press("escape", "2", "enter", *["enter"] * 5)
+        await person.sees("That was the last field: F4 tests, F2 saves, F3 saves and connects")
 
 
 async def test_of_a_product_without_a_broker_it_is_said_how_to_give_one(
