@@ -202,8 +202,7 @@ _SELF_SIGNED = (
 _GIVEN_ANOTHER = {
     _UNKNOWN_ISSUER: (
         "The certificate was not issued by the authority in ca_cert",
-        "Give the certificate of its authority as ca_cert, "
-        "or none, where this machine knows that authority",
+        "Give that authority as ca_cert, or none where this machine knows it",
     ),
     _SELF_SIGNED: (
         "The certificate is signed by itself, not by the authority in ca_cert",

@@ -70,7 +70,7 @@ async def test_an_issuer_that_is_not_the_given_one(
         {"port": port, "use_tls": True, "ca_cert": another},
         LATCHED,
         "not issued by the authority in ca_cert, but by CN=Cortex Test Authority",
-        "Give the certificate of its authority as ca_cert, or none",
+        "Give that authority as ca_cert, or none where this machine knows it",
     )
 
 

@@ -361,14 +361,14 @@ TLS = [
         lambda bench: {**bench.secured(), "ca_cert": _another(bench, "Another Authority")},
         Stage.TLS,
         "not issued by the authority in ca_cert, but by CN=Cortex Test Authority",
-        "or none, where this machine knows that authority",
+        "Give that authority as ca_cert, or none where this machine knows it",
     ),
     Case(
         "another authority of the same name",
         lambda bench: {**bench.secured(), "ca_cert": _another(bench, "Cortex Test Authority")},
         Stage.TLS,
         "not issued by the authority in ca_cert, but by CN=Cortex Test Authority",
-        "or none, where this machine knows that authority",
+        "Give that authority as ca_cert, or none where this machine knows it",
     ),
     Case(
         "self-signed, and an authority is given",
