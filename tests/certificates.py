@@ -34,13 +34,19 @@ class Identity:
 class Authority:
     """A certificate authority; `cert` is what a client has to trust."""
 
-    def __init__(self, folder: Path, name: str = "Cortex Test Authority") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str = "Cortex Test Authority",
+        *,
+        days: tuple[float, float] = VALID,
+    ) -> None:
         self._folder = folder / name.lower().replace(" ", "-")
         self._folder.mkdir(parents=True)
         self._name = _subject(name)
         self._key = ec.generate_private_key(ec.SECP256R1())
         certificate = _sign(
-            _builder(self._name, self._key, self._name, VALID)
+            _builder(self._name, self._key, self._name, days)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(_key_usage(signs_certificates=True), critical=True),
             self._key,

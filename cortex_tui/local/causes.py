@@ -210,6 +210,10 @@ _GIVEN_ANOTHER = {
     ),
 }
 """The same where a `ca_cert` is given, which is trusted in place of what this machine knows."""
+_GIVEN_EXPIRED = (
+    "The authority in ca_cert has expired",
+    "Give its new certificate as ca_cert; check this machine's clock too",
+)
 _NOT_YET_VALID, _EXPIRED, _HOST_MISMATCH, _IP_MISMATCH = 9, 10, 62, 64
 _VERIFICATION: dict[int, tuple[str, str]] = {
     _NOT_YET_VALID: (
@@ -249,6 +253,9 @@ def _explain_certificate(
     problem: ssl.SSLCertVerificationError, broker: BrokerAccess, chain: Sequence[Certificate]
 ) -> Cause:
     code, field = problem.verify_code, None
+    if code == _EXPIRED and broker.ca_cert and chain and all(c.days_left >= 0 for c in chain):
+        # All that the broker presents is valid: then what is given here is not.
+        return Cause(Stage.TLS, *_GIVEN_EXPIRED, latch=True, field="ca_cert")
     if code in (_HOST_MISMATCH, _IP_MISMATCH):
         field = "host"
         message = f"The certificate is not for {broker.host}"

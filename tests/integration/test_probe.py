@@ -337,6 +337,11 @@ NOT_A_BROKER = [
 ]
 
 
+def _of_an_expired_authority(bench: Bench) -> Fields:
+    expired = Authority(bench.folder / "elsewhere", days=(-30, -1))
+    return {**bench.secured(expired.server("broker")), "ca_cert": expired.cert.read_text()}
+
+
 def _another(bench: Bench, name: str) -> str:
     return Authority(bench.folder / "elsewhere", name).cert.read_text()
 
@@ -383,6 +388,13 @@ TLS = [
         Stage.TLS,
         "The certificate has expired: valid until 20",
         "The broker needs a new certificate",
+    ),
+    Case(
+        "the authority that is given has expired",
+        _of_an_expired_authority,
+        Stage.TLS,
+        "The authority in ca_cert has expired",
+        "Give its new certificate as ca_cert; check this machine's clock too",
     ),
     Case(
         "not yet valid",
