@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 LABEL = 11
 STRIP_LINES = 3
+"""Lines of the strip; it has more only where what is wrong does not fit into them."""
+STRIP_SHARE = 4
+"""At most one of so many lines of the terminal is then the strip's."""
 TREND = 36
 """Points of the picture of the rate in the panel: three minutes."""
 MAX_FILTER = 120
@@ -51,7 +54,8 @@ class StatusPanel(Lines):
         if self.screen.has_class("-wide"):
             self.show(folded(panel(state, rate, history, now), self.size.width))
         else:
-            self.show(strip(state, rate, history, now, self.size.width))
+            most = max(STRIP_LINES, self.screen.size.height // STRIP_SHARE)
+            self.show(strip(state, rate, history, now, width=self.size.width, most=most))
 
 
 def folded(lines: Iterable[Content], width: int) -> list[Content]:
@@ -132,9 +136,12 @@ def strip(
     rate: float,
     history: Sequence[float | None],
     now: datetime,
+    *,
     width: int,
+    most: int,
 ) -> list[Content]:
-    """Three lines for a narrow screen; what is wrong goes before what is counted."""
+    """Three lines for a narrow screen; what is wrong goes before what is counted, and has up to
+    `most` lines."""
     status = state.status
     lines = [
         Content.assemble(state_mark(state), "  ", since(state, now)),
@@ -151,7 +158,7 @@ def strip(
             age(status.last_message_at, now),
         )
         lines = [*lines, counts, Content(", ").join(_broker(state, status))][:STRIP_LINES]
-    return at_most(STRIP_LINES, lines)
+    return at_most(min(most, max(STRIP_LINES, len(lines))), lines)
 
 
 def panel(

@@ -213,6 +213,31 @@ async def test_wrong_password_is_corrected_in_a_few_keys(
         await person.sees("● connected")
 
 
+async def test_the_whole_advice_has_room_while_there_is_something_to_mend(
+    embedded: Orchestrator, start_mosquitto: StartMosquitto, tmp_path: Path
+) -> None:
+    broker = start_mosquitto(*users(tmp_path, {"alice": "right"}))
+    config = draft(broker, username="alice", password=SecretStr("last-year"))
+    product = await configured(embedded.inside, config, EVERY)
+    await reaches(embedded.inside, product.id, ConnectionState.LATCHED)
+    async with before(embedded.open) as person:
+
+        def row_of(text: str) -> int:
+            lines = person.screen.splitlines()
+            return next(y for y, line in enumerate(lines) if text in line)
+
+        await enter(person)
+        await person.sees("Check username and password first")
+        await person.sees("Otherwise this user or client id may not connect")
+        await person.sees("Clean session")
+        broken = row_of("1 Broker")
+        await to(person, "Password")
+        await person.type("right")
+        await person.press("f3")
+        await person.sees("● connected")
+        await until(lambda: row_of("1 Broker") < broken)
+
+
 async def test_unverified_tls_is_warned_of(
     embedded: Orchestrator, start_mosquitto: StartMosquitto, authority: Authority
 ) -> None:
