@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from textual import events, on
 from textual.app import App
+from textual.await_complete import AwaitComplete
 from textual.message import Message
 from textual.screen import Screen
 
@@ -19,7 +20,7 @@ ROUNDS = 2
 """Ways up to the app: that of the key itself, and that of a message it made a widget send."""
 PATIENCE = 1.0
 """Seconds after which the next key is looked at in any case: a widget that goes takes along what it
-was sent, and a screen may have to read from far away."""
+was sent, and a page may have to read from far away."""
 
 ReturnType = TypeVar("ReturnType")
 
@@ -60,6 +61,12 @@ class TypeaheadApp(App[ReturnType]):
             await self._take_next()
         elif len(self._typed) == 1:
             self._go_on_in_any_case()
+
+    def pop_screen(self) -> AwaitComplete:
+        popped = super().pop_screen()
+        if self._awaited is not None:
+            self._await_round(1)  # the screen that goes takes along what it was sent
+        return popped
 
     async def _take_next(self) -> None:
         """Hand out what was typed, up to the next key that may lead elsewhere."""

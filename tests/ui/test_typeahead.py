@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from cortex_tui import typeahead
 from cortex_tui.models import ConfigDocument, ProductDraft, SubscriptionDraft
 from tests.ui.conftest import Orchestrator
 from tests.ui.driving import before
@@ -30,6 +31,24 @@ async def test_what_closes_a_dialog_is_followed_by_keys_of_the_page(embedded: Or
         person.at_once("?", "escape", "enter", "enter", *"localhost", "escape", "2", "3")
         await person.sees("● on", "paid")
         await person.sees("1 Broker •")
+
+
+async def test_what_closes_a_form_is_followed_by_keys_of_the_page(embedded: Orchestrator) -> None:
+    await embedded.inside.create_product(ProductDraft(name="Tyres"))
+    async with before(embedded.open) as person:
+        await person.sees("▸", "Tyres")
+        person.at_once("enter", "3", "n", "escape", "2")
+        await person.sees("Prefix")
+        await person.press("3", "n")
+        await person.sees("New subscription")
+        person.at_once("x", "escape", "d", "2")
+        await person.sees("Prefix")
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key goes on only because it has waited for long."""
+    monkeypatch.setattr(typeahead, "PATIENCE", 600.0)
 
 
 @pytest.fixture
@@ -59,7 +78,10 @@ async def test_keys_wait_for_what_a_page_has_to_read(
         await person.sees("Host", "localhost")
 
 
-async def test_keys_do_not_wait_for_ever(embedded: Orchestrator, answer: asyncio.Event) -> None:
+async def test_keys_do_not_wait_for_ever(
+    embedded: Orchestrator, answer: asyncio.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(typeahead, "PATIENCE", 0.1)
     await embedded.inside.create_product(ProductDraft(name="Tyres"))
     async with before(embedded.open) as person:
         await person.sees("▸", "Tyres")
