@@ -351,6 +351,7 @@ async def test_retry_where_it_is_read(
         with listening(port) as got:
             await person.press("enter")
             await person.sees("given up")
+            await person.sees("t Retry", "y Copy")
             await person.press("t")
             await person.sees("webhook: done.")
             await person.sees("✓ done  1 attempt")

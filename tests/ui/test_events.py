@@ -113,6 +113,7 @@ async def test_one_event_says_who_took_it_and_why_others_did_not(
         await person.sees_each('"estimate": null', '"note": "a [bold]word[/]"')
         await person.sees("– audit", "it listens to audit/#")
         await person.sees("– asleep", "it is off")
+        await person.sees("F4 Try", "p Publish", "y Copy")
         await person.press("y")
         await person.sees("▸ payload")
         await person.press("enter")
