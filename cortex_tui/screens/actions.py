@@ -249,7 +249,8 @@ class ActionsPane(LivePane):
     async def do_open(self) -> None:
         job = self._selected
         await self.app.push_screen_wait(ActionDialog(job, self._owner(job)))
-        self._read_soon()
+        if not self.paused:
+            self._read_soon()
 
     def do_view(self) -> None:
         self._look_at(VIEWS[(VIEWS.index(self._view or DEAD) + 1) % len(VIEWS)])
