@@ -42,7 +42,7 @@ from cortex_tui.settings import Remembered, Target
 from cortex_tui.terminal import TerminalDriver
 from cortex_tui.typeahead import TypeaheadApp
 from cortex_tui.watched import Watched
-from cortex_tui.widgets.inert import Ascii, Inert, speaks_utf8
+from cortex_tui.widgets.inert import Ascii, EightBit, Inert, speaks_utf8
 from cortex_tui.widgets.text import KEY, MUTED, STRONG, WARN, plain, said
 from cortex_tui.wording import worded
 
@@ -135,6 +135,8 @@ class CortexApp(TypeaheadApp[None]):
         self._last_filters: list[LineFilter] = [Inert()]
         if not speaks_utf8() if ascii_only is None else ascii_only:
             self._last_filters.append(Ascii())
+        if self.console.color_system == "256":
+            self._last_filters.append(EightBit())
         self._keys = dict(keymap or {})
         self.set_keymap(self._keys)
 

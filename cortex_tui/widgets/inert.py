@@ -1,11 +1,15 @@
 """The last word before the terminal: nothing it would obey, and only what it can draw."""
 
 import os
+from functools import cache, lru_cache
+from math import dist
 from pathlib import Path
 
 from rich.cells import cell_len, set_cell_size
+from rich.color import Color as RichColor
 from rich.segment import Segment
-from textual.color import Color
+from rich.style import Style
+from textual.color import Color, rgb_to_lab
 from textual.filter import LineFilter
 
 from cortex_tui.widgets.text import UNSHOWN, plain
@@ -45,6 +49,42 @@ class Ascii(LineFilter):
             segment if segment.text.isascii() else Segment(to_ascii(segment.text), segment.style)
             for segment in segments
         ]
+
+
+class EightBit(LineFilter):
+    """Draws in 256 colours, as over most SSH lines. Rich, left to itself, makes a strong teal of a
+    dark grey that is a little blue, and orange of a red."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        return [
+            Segment(segment.text, segment.style and _in_eight_bit(segment.style))
+            for segment in segments
+        ]
+
+
+@lru_cache(maxsize=4_096)
+def _in_eight_bit(style: Style) -> Style:
+    return style + Style(color=_nearest(style.color), bgcolor=_nearest(style.bgcolor))
+
+
+def _nearest(colour: RichColor | None) -> RichColor | None:
+    """The one of the 256 that looks most like `colour`."""
+    if colour is None or colour.triplet is None:
+        return colour
+    wanted = _lab(colour)
+    return min(_fixed(), key=lambda each: dist(wanted, each[1]))[0]
+
+
+@cache
+def _fixed() -> list[tuple[RichColor, tuple[float, float, float]]]:
+    """The colours that no terminal gives another look."""
+    return [(each, _lab(each)) for each in map(RichColor.from_ansi, range(16, 256))]
+
+
+def _lab(colour: RichColor) -> tuple[float, float, float]:
+    """Where a colour is in a space in which what looks alike is near (CIELAB)."""
+    lab = rgb_to_lab(Color(*colour.get_truecolor()))
+    return lab.L, lab.a, lab.b
 
 
 def to_ascii(text: str) -> str:
