@@ -17,7 +17,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.visual import Visual
 
-from cortex_tui.widgets.cursor import cursor_style
+from cortex_tui.widgets.cursor import cursor_style, under_cursor
 from cortex_tui.widgets.text import MUTED, start_of
 
 Row = TypeVar("Row")
@@ -385,11 +385,12 @@ class Table(ScrollView, Generic[Row], can_focus=True):
             self._drawn.pop(y, None)
             return Strip.blank(width, style.rich_style)
         cells = self._drawn[y] = self._cells(row)
-        mark = "  "
         if self._shown[y - self._top + self.scroll_offset.y] == self._cursor:
             style = cursor_style(self, "table--cursor")
-            mark = "▸ "
-        return Visual.to_strips(self, self._line(cells, mark), width, 1, style)[0]
+            line = under_cursor(self, self._line(cells, "▸ "))
+        else:
+            line = self._line(cells, "  ")
+        return Visual.to_strips(self, line, width, 1, style)[0]
 
 
 def _shares(left: int, columns: Sequence[Column[Row]]) -> Iterator[tuple[Column[Row], int]]:
