@@ -225,7 +225,7 @@ class Delivery:
 
     def _failed(self, claim: Claim, reason: str, retry_after: float) -> Verdict:
         if claim.attempts >= self._settings.max_attempts:
-            log.warning("%s: given up after %d attempts: %s", claim.target, claim.attempts, reason)
+            log.warning("%s: given up at attempt %d: %s", claim.target, claim.attempts, reason)
             return Verdict(claim, JobState.DEAD, reason, content=claim.content)
         due_at = time.time() + retry_delay(claim.attempts - 1, random.random(), retry_after)  # noqa: S311
         return Verdict(claim, JobState.PENDING, reason, due_at, content=claim.content)

@@ -38,10 +38,12 @@ STRIP_SHARE = 4
 """At most one of so many lines of the terminal is then the strip's."""
 TREND = 36
 """Points of the picture of the rate in the panel: three minutes."""
-MAX_FILTER = 120
-"""Characters of a refused filter, or of a client id, that are shown."""
 SHORT_TREND = 12
 """And in the strip."""
+MAX_REFUSED = 3
+"""Refused filters that are shown."""
+MAX_FILTER = 120
+"""Characters of a refused filter, or of a client id, that are shown."""
 
 
 class StatusPanel(Lines):
@@ -115,10 +117,12 @@ def trouble(state: Listed) -> list[Content]:
         lines.append(said(worded(status.hint)))
     if status.paused:
         lines.append(said(f"Paused: {status.paused}", WARN))
-    for refused in status.refused_filters:
+    for refused in status.refused_filters[:MAX_REFUSED]:
         lines.append(
             Content.assemble(said(f"✗ {refused.reason}: ", BAD), plain(refused.filter, MAX_FILTER))
         )
+    if more := len(status.refused_filters[MAX_REFUSED:]):
+        lines.append(Content.styled(f"✗ {number(more)} more; a test shows each", BAD))
     if status.requires_restart:
         what = ", ".join(map(label_of, status.waiting_changes))
         lines.append(said(f"Saved changes wait for a reconnect{what and ': '}{what}", WARN))

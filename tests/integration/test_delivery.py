@@ -1184,7 +1184,7 @@ async def test_no_secret_is_logged_or_kept(
 
     assert target.requests[0].headers["authorization"] == "Bearer hunter2-header"
     log = await asyncio.to_thread(log_file.read_text)
-    assert "given up after 2 attempts" in log
+    assert "given up at attempt 2" in log
     kept = "".join(each.model_dump_json() for each in await scene.jobs())
     subscriptions = await scene.backend.subscriptions(scene.product.id)
     kept += "".join(each.model_dump_json() for each in subscriptions)
