@@ -47,7 +47,7 @@ def fail_misused(error: click.UsageError) -> NoReturn:
     """The same of arguments that cannot be."""
     message, hint = error.format_message(), ""
     if isinstance(error, click.NoSuchOption):
-        message = error.message + _meant(error)
+        message = _misplaced(error) or error.message + _meant(error)
     parameter = error.param if isinstance(error, click.BadParameter) else None
     if parameter is not None and not isinstance(error, click.MissingParameter):
         message = f"{parameter.opts[0]}: {error.message}"
@@ -55,6 +55,18 @@ def fail_misused(error: click.UsageError) -> NoReturn:
             hint = f"Give a number from {parameter.type.min:,} to {parameter.type.max:,}. "
     asked = error.ctx.command_path if error.ctx else "cortex"
     fail(message, f"{hint}See {asked} --help.")
+
+
+def _misplaced(error: click.NoSuchOption) -> str:
+    """What is said of an option of `cortex` itself that stands behind the command."""
+    if error.ctx is None or error.ctx.parent is None:
+        return ""
+    command, option = error.ctx.info_name, error.option_name
+    for known in error.ctx.parent.command.params:
+        if isinstance(known, click.Option) and option in known.opts:
+            value = "" if known.is_flag else " …"
+            return f"{option!r} goes before the command: cortex {option}{value} {command}"
+    return ""
 
 
 def _meant(error: click.NoSuchOption) -> str:

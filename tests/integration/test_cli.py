@@ -99,6 +99,7 @@ def test_a_dumb_terminal_is_refused(environment: dict[str, str]) -> None:
         (["--nonsense"], "No such option '--nonsense'"),
         (["--frob"], "cortex: No such option '--frob'.\n  See cortex --help."),
         (["--them", "nord"], "No such option '--them'. Did you mean '--theme'?\n"),
+        (["status", "--url", "x"], "'--url' goes before the command: cortex --url … status\n"),
         (["status", "--jsno"], "No such option '--jsno'. Did you mean '--json'?\n"),
         (["--db"], "Option '--db' requires an argument"),
     ],
