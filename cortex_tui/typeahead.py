@@ -35,7 +35,7 @@ class Dealt(Message):
 
 
 class Settled(Message):
-    """The screen has read what its keys are about: it is `settled` from now on."""
+    """What the keys of the screen are about is known: it is `settled` from now on."""
 
 
 class TypeaheadApp(App[ReturnType]):
@@ -64,6 +64,7 @@ class TypeaheadApp(App[ReturnType]):
 
     def pop_screen(self) -> AwaitComplete:
         popped = super().pop_screen()
+        self._slow = None
         if self._awaited is not None:
             self._await_round(1)  # the screen that goes takes along what it was sent
         return popped

@@ -8,7 +8,8 @@ from unittest.mock import patch
 
 from textual.widgets import Input, TextArea
 
-_ASKED = ("NO_COLOR", "FORCE_COLOR", "TEXTUAL", "TEXTUAL_THEME", "COLORTERM", "LC_ALL", "LC_CTYPE")
+_ASKED = ("NO_COLOR", "FORCE_COLOR", "TEXTUAL", "TEXTUAL_THEME", "LC_ALL", "LC_CTYPE")
+_GIVEN = {"TZ": "UTC", "LANG": "C.UTF-8", "COLORTERM": "truecolor"}
 
 
 @contextmanager
@@ -18,7 +19,7 @@ def still_screen() -> Iterator[None]:
         stack.enter_context(patch.object(Input, "_toggle_cursor", lambda _: None))
         stack.enter_context(patch.object(TextArea, "_toggle_cursor_blink_visible", lambda _: None))
         stack.callback(time.tzset)
-        stack.enter_context(patch.dict(os.environ, {"TZ": "UTC", "LANG": "C.UTF-8"}))
+        stack.enter_context(patch.dict(os.environ, _GIVEN))
         for name in _ASKED:
             os.environ.pop(name, None)
         time.tzset()

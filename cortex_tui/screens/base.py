@@ -3,6 +3,7 @@
 from collections.abc import Collection, Coroutine, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
+from textual.await_complete import AwaitComplete
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
@@ -138,6 +139,14 @@ class Commanded(Screen[Result], Generic[Result]):
         outcome = getattr(self._node(command), f"do_{command.name}")()
         if isinstance(outcome, Coroutine):
             self.begin(outcome)
+
+    def dismiss(self, result: Result | None = None) -> AwaitComplete:
+        """Close this screen and those above it; where it was closed before, nothing."""
+        if self not in self.app.screen_stack:
+            return AwaitComplete()
+        while (above := self.app.screen) is not self:
+            above.dismiss()
+        return super().dismiss(result)
 
     async def may_leave(self) -> bool:
         """Whether the person lets this screen go; asks where something would be lost."""

@@ -15,6 +15,7 @@ from cortex_tui.backend import BackendError, Invalid
 from cortex_tui.commands import Command, Scope
 from cortex_tui.models import Model
 from cortex_tui.screens.base import Dialog
+from cortex_tui.typeahead import Settled
 from cortex_tui.widgets.bars import KeyBar
 from cortex_tui.widgets.field import Field
 from cortex_tui.widgets.form import Form
@@ -119,6 +120,8 @@ class ReadingDialog(Dialog[Answer], Generic[Answer]):
 class FormDialog(Dialog[None], Generic[M]):
     """A form that is saved by `save` and then closes; what `save` raises is said in it."""
 
+    AUTO_FOCUS = ""  # not before there is a value to select
+
     def __init__(
         self,
         title: str,
@@ -136,6 +139,8 @@ class FormDialog(Dialog[None], Generic[M]):
         self._title = title
         self._values = values
         self._save = save
+        self.settled = True
+        """Nothing is being saved: what is typed meanwhile waits for what comes of that."""
         self.form: Form[M] = Form(model, fields)
 
     def compose(self) -> ComposeResult:
@@ -162,6 +167,12 @@ class FormDialog(Dialog[None], Generic[M]):
     def scopes(self) -> Mapping[Scope, DOMNode]:
         return {Scope.DIALOG: self}
 
+    def refusal(self, command: str) -> str | None:
+        """Why it can neither be saved nor closed now."""
+        if command in ("accept", "close") and not self.settled:
+            return "It is being saved."
+        return None
+
     @on(Form.Finished)
     def _finished(self) -> None:
         self.action_command("dialog.accept")
@@ -170,7 +181,13 @@ class FormDialog(Dialog[None], Generic[M]):
         draft = self.form.draft
         if draft is None:
             self.form.complain()
-            return
+        elif self.settled:
+            self.settled = False
+            await self._accept_draft(draft)
+            self.settled = True
+            self.post_message(Settled())
+
+    async def _accept_draft(self, draft: M) -> None:
         below = self.query_one(".dialog > .problem", Static)
         try:
             await self._save(draft, self.form.changed)

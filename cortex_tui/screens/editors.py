@@ -106,7 +106,7 @@ class SubscriptionEditor(FormDialog[SubscriptionDraft]):
         """Who may only look may try all the same."""
         if command == "accept" and self.cortex.read_only:
             return "This context is read-only."
-        return None
+        return super().refusal(command)
 
     async def do_try(self) -> None:
         """Try what is typed, saved or not, with the event that was tried last."""

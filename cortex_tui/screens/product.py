@@ -66,6 +66,8 @@ class ProductScreen(Page):
             ACTIONS: (Scope.ACTIONS, self._actions),
         }
         """The tabs that are tables, and what is done in each."""
+        self.settled = False
+        """What its keys are about was read, or cannot be."""
         self._received: int | None = None
         """The count of messages that the subscriptions were read at."""
         self._next_read = 0.0
@@ -90,6 +92,13 @@ class ProductScreen(Page):
 
     async def _load(self) -> None:
         try:
+            await self._read()
+        finally:
+            self.settled = True
+            self.post_message(Settled())
+
+    async def _read(self) -> None:
+        try:
             document = await self.backend.config(self.product_id)
             rows = document.subscriptions
             if rows is None:  # not configured; subscriptions there may be all the same
@@ -104,12 +113,6 @@ class ProductScreen(Page):
         self._show_tab()
         if self._table and self._tabs.has_focus:
             self._enter_tab()
-        self.post_message(Settled())
-
-    @property
-    def settled(self) -> bool:
-        """Whether what its keys are about was read."""
-        return self.loaded
 
     @property
     def _state(self) -> ProductState | None:

@@ -55,13 +55,16 @@ class Listing(Vertical, Generic[Row]):
         self.table = table
         self._clear_key = clear_key
         # Held, not queried: rows may come before this is composed, and after it is taken down.
+        self._filter = Horizontal(id="filter")
+        self._filter.display = False
+        self._label = Lines(id="filter-label")
         self._field = FilterInput()
         self._counted = Lines(id="filter-count")
         self._notice = Notice()
 
     def compose(self) -> ComposeResult:
-        with Horizontal(id="filter"):
-            yield Lines(id="filter-label")
+        with self._filter:
+            yield self._label
             yield self._field
             yield self._counted
         yield self._notice
@@ -86,17 +89,16 @@ class Listing(Vertical, Generic[Row]):
         return "Esc" if self._field.has_focus else self._clear_key()
 
     def on_mount(self) -> None:
-        self.query_one("#filter").display = False
-        self.query_one("#filter-label", Lines).show([Content.styled("filter", MUTED)])
+        self._label.show([Content.styled("filter", MUTED)])
 
     @property
     def filtering(self) -> bool:
         """Whether the filter is open or holds rows back."""
-        return bool(self.query_one("#filter").display)
+        return self._filter.display
 
     def open_filter(self) -> None:
         """Let the person type a filter."""
-        self.query_one("#filter").display = True
+        self._filter.display = True
         self.screen.set_focus(self._field)
 
     def clear_filter(self) -> None:
@@ -108,7 +110,7 @@ class Listing(Vertical, Generic[Row]):
         """Filter by `text` without going to the field; by nothing where it is no text."""
         text = text if isinstance(text, str) else ""
         self._field.value = self.table.filter = text
-        self.query_one("#filter").display = bool(text)
+        self._filter.display = bool(text)
         self._count()
 
     def put(self, rows: Iterable[Row], gone: Iterable[object] = ()) -> None:
@@ -130,7 +132,7 @@ class Listing(Vertical, Generic[Row]):
     @on(FilterInput.Done)
     def _done(self) -> None:
         if not self.table.filter and not self._field.value:
-            self.query_one("#filter").display = False
+            self._filter.display = False
         self.screen.set_focus(self.table)
         self.post_message(self.Filtered())
 

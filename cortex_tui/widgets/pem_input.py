@@ -46,7 +46,7 @@ class PemInput(LineInput):
         self._typing = False
         """What is held was typed, and may go on."""
         self._erasing = False
-        """Something else was typed since the field was entered."""
+        """Something else was typed, or stood here as the field was entered."""
         self._from_file: str | None = None
         self._looking: Worker[None] | None = None
         self.problem: str | None = None
@@ -98,8 +98,11 @@ class PemInput(LineInput):
         if self.has_focus and self.problem is None and before == (self.value, self._held):
             await super().action_submit()
 
+    def on_focus(self) -> None:
+        self._erasing = bool(self.value)
+
     def on_blur(self) -> None:
-        self._typing = self._erasing = False
+        self._typing = False
 
     @on(Input.Changed)
     def _typed(self) -> None:

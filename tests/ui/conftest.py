@@ -19,9 +19,10 @@ REMOTE = "remote"
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test sees does not depend on whose terminal it is started from."""
-    for name in ("NO_COLOR", "TEXTUAL", "TEXTUAL_THEME", "COLORTERM", "LC_ALL", "LC_CTYPE"):
+    for name in ("NO_COLOR", "TEXTUAL", "TEXTUAL_THEME", "LC_ALL", "LC_CTYPE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LANG", "C.UTF-8")
+    monkeypatch.setenv("COLORTERM", "truecolor")
 
 
 @dataclass

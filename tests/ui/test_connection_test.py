@@ -182,7 +182,7 @@ async def test_a_round_trip_on_a_topic_that_the_person_confirms(
         await person.press("f4")
         await person.sees("✓ Connected")
         await person.press("p")
-        await person.sees("Topic", "/v3/applications/cortex-test/")
+        await person.sees("Topic", "cortex-test/business-events")
         await person.sees("Whoever listens there gets it too")
         await person.sees("F2 Publish")
         await person.fill("a/+")

@@ -38,7 +38,7 @@ async def enter(person: Person) -> None:
     """Open the only product, and go to the first field of its Broker tab."""
     await person.sees("▸")
     await person.press("enter")
-    await person.sees("Clean session")
+    await person.sees("Verify")
     await person.press("enter")
 
 
