@@ -1,6 +1,7 @@
 """One run of the command: what the options before the command name, and what `config.toml` says."""
 
 import dataclasses
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cortex_tui.settings import (
+    CONFIG,
     PREFERENCES,
     Remembered,
     Settings,
@@ -48,6 +50,11 @@ class Invocation:
         """Raises `SettingsError`; where there are no screens, what only they use is warned of."""
         path = config_file()
         if not _is_there(path):
+            if os.environ.get(CONFIG):
+                raise SettingsError(
+                    f"{CONFIG} names a file that is not there: {path}",
+                    f"Check the path, or unset {CONFIG}.",
+                )
             return Settings()
         from cortex_tui.settings_file import load
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from cortex_tui.delivery_settings import DeliverySettings
 
+CONFIG = "CORTEX_CONFIG"
+"""The environment variable that names another `config.toml`, which then has to be there."""
 LOCAL = "local"
 """The context of the embedded orchestrator."""
 PREFERENCES = frozenset({"theme", "mouse", "keys"})
@@ -139,7 +141,7 @@ def _dirs() -> PlatformDirs:
 
 def config_file() -> Path:
     """Where `config.toml` is looked for: `CORTEX_CONFIG`, or the XDG configuration folder."""
-    if named := os.environ.get("CORTEX_CONFIG"):
+    if named := os.environ.get(CONFIG):
         return Path(named)
     return Path(_dirs().user_config_dir) / "config.toml"
 

@@ -156,6 +156,42 @@ def test_a_mistake_in_the_configuration_file_ends_a_script(
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        ["products"],
+        ["--db", "other.db", "products"],
+        ["--url", "http://127.0.0.1:1", "status"],
+        ["test", "mqtt://127.0.0.1:1"],
+        ["serve", "--port", "0"],
+    ],
+)
+def test_a_configuration_file_that_is_named_has_to_be_there(
+    environment: dict[str, str], config: Path, arguments: list[str]
+) -> None:
+    finished = run(environment, *arguments)
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert finished.stderr == (
+        f"cortex: CORTEX_CONFIG names a file that is not there: {config}\n"
+        "  Check the path, or unset CORTEX_CONFIG.\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", [[], ["demo"]])
+def test_the_application_needs_the_configuration_file_that_is_named(
+    environment: dict[str, str], config: Path, arguments: list[str]
+) -> None:
+    ours, theirs = pty.openpty()
+    finished = subprocess.run(
+        [*CORTEX, *arguments], env=environment, stdin=theirs, stdout=theirs,
+        stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    os.close(ours)
+    os.close(theirs)
+    assert finished.returncode == 2
+    assert f"CORTEX_CONFIG names a file that is not there: {config}" in finished.stderr
+
+
+@pytest.mark.parametrize(
     ("text", "says"),
     [
         ("theme = 'nrod'", "config.toml: theme: there is no theme 'nrod'. Did you mean nord?"),
