@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.dom import DOMNode
 from textual.reactive import var
 
-from cortex_tui.backend import NotFound, Unreachable
+from cortex_tui.backend import BackendError, NotFound, Unreachable
 from cortex_tui.commands import Scope, bindings
 from cortex_tui.models import ProductState
 from cortex_tui.screens.actions import ActionsPane
@@ -88,11 +88,17 @@ class ProductScreen(Page):
         self.query_one(Notice).say("Reading the configuration…")
         self.cortex.remember("product", self.product_id)
         self._show_tab()
+        self._begin_to_load()
+
+    def _begin_to_load(self) -> None:
+        self.settled = False
         self.begin(self._load())
 
     async def _load(self) -> None:
         try:
             await self._read()
+        except BackendError as error:
+            self.query_one(Notice).say("The configuration cannot be read", error.text)
         finally:
             self.settled = True
             self.post_message(Settled())
@@ -152,7 +158,10 @@ class ProductScreen(Page):
         self._config.follow(state)
         self._subscriptions.touch()
         self._label_actions(state)
-        self._follow_tab(state, changed is None or self.product_id in changed)
+        news = changed is None or product_id in changed
+        if news and self.settled and not self.loaded and not state.unknown_since:
+            self._begin_to_load()
+        self._follow_tab(state, news)
 
     def _gone(self) -> None:
         self.cortex.notify("This product does not exist any more.", severity="warning")
@@ -210,8 +219,8 @@ class ProductScreen(Page):
     def _label_tabs(self) -> None:
         rows, config = self._subscriptions.rows, self._config
         enabled = sum(row.enabled for row in rows)
-        self._tabs.label(BROKER, _marked("Broker", bool(config.broker.changed)))
-        self._tabs.label(TOPICS, _marked("Topics", bool(config.topics.changed)))
+        self._tabs.label(BROKER, _marked("Broker", config.dirty and bool(config.broker.changed)))
+        self._tabs.label(TOPICS, _marked("Topics", config.dirty and bool(config.topics.changed)))
         self._tabs.label(SUBSCRIPTIONS, Content(f"Subscriptions {enabled}/{len(rows)}"))
         self._subscriptions.topics = config.topics_stored
         self._events.subscriptions = self._actions.subscriptions = rows

@@ -91,7 +91,9 @@ async def test_a_page_that_could_not_be_read_is_left_at_once(
     async with before(embedded.open) as person:
         await person.sees("▸", "Tyres")
         await person.press("enter")
+        await person.sees("The configuration cannot be read")
         await person.sees("cannot be reached")
+        assert not person.line("Broker •")
         await person.press("escape")
         await person.sees("▸", "Tyres")
 
