@@ -7,8 +7,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -39,6 +39,15 @@ if TYPE_CHECKING:
 SERVED = "the HTTP API changes things"
 
 
+@contextmanager
+def _given_up() -> Iterator[None]:
+    """Ends with the exit code of Ctrl+C where Click would with 1, which means "not fine"."""
+    try:
+        yield
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(INTERRUPTED)
+
+
 class _Cortex(click.Group):
     """Turns what can go wrong into one message with its fix, never a traceback.
 
@@ -62,12 +71,17 @@ class _Cortex(click.Group):
             room.register(self)
 
     def make_context(self, *arguments: Any, **options: Any) -> click.Context:
-        try:
-            return super().make_context(*arguments, **options)
-        except click.UsageError as error:
-            fail_misused(error)
+        with _given_up():
+            try:
+                return super().make_context(*arguments, **options)
+            except click.UsageError as error:
+                fail_misused(error)
 
     def invoke(self, ctx: click.Context) -> Any:
+        with _given_up():
+            return self._invoke(ctx)
+
+    def _invoke(self, ctx: click.Context) -> Any:
         from cortex_tui.backend import BackendError, Conflict, Invalid, NotFound, Unsupported
         from cortex_tui.settings import SettingsError
 
@@ -102,7 +116,11 @@ def _fail_unforeseen() -> NoReturn:
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=exit_codes(
-        {FINE: "fine", NOT_FINE: "what was asked about is not: COMMAND --help says more"}
+        {
+            FINE: "fine",
+            NOT_FINE: "what was asked about is not: COMMAND --help says more",
+            INTERRUPTED: "given up with Ctrl+C; on screen, it leaves the application with 0",
+        }
     )
     + """
 
@@ -177,7 +195,7 @@ def main(
             FINE: "left",
             USAGE: "wrong usage, or no terminal or no broker for it",
             UNREACHABLE: "--port cannot be served",
-            INTERRUPTED: "",
+            INTERRUPTED: "given up with Ctrl+C before it was on screen",
         }
     )
 )
@@ -257,7 +275,7 @@ async def _served(backend: "Backend", port: int | None) -> AsyncIterator[str | N
             FINE: "stopped, by SIGTERM or Ctrl+C",
             USAGE: "wrong usage, or a library is missing",
             UNREACHABLE: "it cannot be served like that, or its database not opened",
-            INTERRUPTED: "",
+            INTERRUPTED: "given up with Ctrl+C before it served",
         }
     )
 )

@@ -25,7 +25,7 @@ from cortex_tui.models import (
 )
 from cortex_tui.scripting import find, print_json
 from cortex_tui.settings import SettingsError, read_secret
-from cortex_tui.usage import FINE, INTERRUPTED, NOT_FINE, Number, exit_codes
+from cortex_tui.usage import FINE, NOT_FINE, Number, exit_codes
 from cortex_tui.wording import LABELS, worded, worded_result
 
 FAILED_AT = {stage: code for code, stage in enumerate(Stage, start=10)}
@@ -111,8 +111,6 @@ def test(invocation: Any, /, target: str | None, as_json: bool, **options: Any) 
             results = [(target, daemon.run(_probed(made)))]
         else:
             results = daemon.run(_run(invocation, target, options))
-    except (KeyboardInterrupt, click.Abort):
-        sys.exit(INTERRUPTED)
     except ValidationError as error:
         raise _misused(field_problems(error)[0]) from None
     if as_json:

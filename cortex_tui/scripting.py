@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,7 +20,7 @@ from cortex_tui.backend import (
 )
 from cortex_tui.models import Product, ProductState, Subscription, SubscriptionChange
 from cortex_tui.states import ConnectionState, word_of
-from cortex_tui.usage import FINE, INTERRUPTED, NOT_FINE, USAGE, NotFine, exit_codes
+from cortex_tui.usage import FINE, NOT_FINE, USAGE, NotFine, exit_codes
 from cortex_tui.widgets.text import plain
 from cortex_tui.wording import worded
 
@@ -55,8 +54,8 @@ def command(
             try:
                 daemon.run(opened())
             except KeyboardInterrupt:  # the only end that there is to what goes on and on
-                goes_on = arguments.get("watch") or arguments.get("follow")
-                sys.exit(FINE if goes_on else INTERRUPTED)
+                if not (arguments.get("watch") or arguments.get("follow")):
+                    raise
 
         run.__doc__ = function.__doc__
         run.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]

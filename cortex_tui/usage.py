@@ -28,11 +28,9 @@ class NotFine(click.exceptions.Exit):
 
 def exit_codes(said: Mapping[int, str]) -> str:
     """The part of a command's help on how it ends: what it says of its own codes, and what is so of
-    every command unless it says that otherwise, or "" of a code that it does not have."""
+    every command unless it says that otherwise."""
     codes = sorted({**_SAID, **said}.items())
-    return "\n".join(
-        ["\b", "Exit codes:", *(f"  {code:<4} {text}" for code, text in codes if text)]
-    )
+    return "\n".join(["\b", "Exit codes:", *(f"  {code:<4} {text}" for code, text in codes)])
 
 
 def fail(message: str, hint: str = "", code: int = USAGE) -> NoReturn:

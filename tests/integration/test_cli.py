@@ -398,6 +398,30 @@ def test_a_read_only_context_changes_nothing(environment: dict[str, str], tmp_pa
     assert "on  " in run(environment, "--read-only", "subscriptions", "tyres").stdout
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["products"],
+        ["status", "--watch"],
+        ["reconnect", "tyres"],
+        ["events", "tyres", "--follow"],
+        ["test", "tyres"],
+        ["serve"],
+        ["demo"],
+        [],
+    ],
+)
+def test_what_is_given_up_while_it_starts_was_not_fine(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cortex_tui.invocation.Invocation", interrupted)
+    finished = CliRunner().invoke(main, arguments)
+    assert (finished.exit_code, finished.output) == (130, "")
+
+
 @pytest.mark.parametrize("name", [None, *main.list_commands(click.Context(main))])
 def test_the_help_of_every_command_has_an_example_and_its_exit_codes(name: str | None) -> None:
     shown = CliRunner().invoke(main, ["--help"] if name is None else [name, "--help"])
@@ -405,7 +429,7 @@ def test_the_help_of_every_command_has_an_example_and_its_exit_codes(name: str |
     assert "Examples:\n" in shown.output
     codes = shown.output.partition("Exit codes:\n")[2].partition("\n\n")[0].splitlines()
     told = {line[:8].strip(): line[8:].strip() for line in codes}
-    assert {"0", "2", "3", "70"} <= told.keys()
+    assert {"0", "2", "3", "70", "130"} <= told.keys()
     assert ("1" in told) == (name in (None, "status", "reconnect", "actions", "test"))
     # At 80 columns nothing is folded by the terminal, and no summary is cut off.
     assert max(map(len, shown.output.splitlines())) <= 80
