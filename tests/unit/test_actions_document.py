@@ -23,6 +23,7 @@ from cortex_tui.delivery_settings import (
 )
 from cortex_tui.local import jobs, outbox, retries
 from cortex_tui.local.actions import MAX_RECIPIENTS, compile_action
+from cortex_tui.local.mail import MailError, MailTemplates
 from cortex_tui.local.web_target import signature
 from cortex_tui.models import MAX_ACTIONS, SubscriptionDraft
 
@@ -78,6 +79,28 @@ def test_every_example_can_be_copied_into_the_field_and_saved(shown: str) -> Non
     draft = SubscriptionDraft.model_validate({"name": "copied", "actions": json.loads(shown)})
     for action in draft.actions:
         compile_action(action, DeliverySettings())
+
+
+@pytest.mark.parametrize(
+    ("payload", "written"),
+    [
+        ({"customer": {"name": "Ann"}}, ["Ann", "Ann"]),
+        ({"customer": {}}, ["customer", "customer"]),
+        ({}, [None, "customer"]),
+    ],
+)
+def test_a_template_allows_for_what_is_missing_as_it_says(
+    tmp_path: Path, payload: dict[str, Any], written: list[str | None]
+) -> None:
+    shown = re.findall(r"`({{ [^`]*default[^`]* }})`", TEXT)
+    (tmp_path / "shown.subject.txt").touch()
+    for template, expected in zip(shown, written, strict=True):
+        (tmp_path / "shown.txt").write_text(template)
+        if expected is not None:
+            assert MailTemplates(tmp_path).render("shown", payload, {}).text == expected
+        else:
+            with pytest.raises(MailError, match="'customer' is undefined"):
+                MailTemplates(tmp_path).render("shown", payload, {})
 
 
 @pytest.mark.parametrize("secret", ["a text", "whsec_YSBrZXk="])
