@@ -147,7 +147,12 @@ Examples:
     shell_complete=completion.contexts,
     help="A context of config.toml. [env: CORTEX_CONTEXT]",
 )
-@click.option("--read-only", is_flag=True, help="Refuse every change.")
+@click.option(
+    "--read-only",
+    is_flag=True,
+    help="Refuse every change by a person. Products of a local database run all the same; to only "
+    "look, add --url.",
+)
 @click.option(
     "--theme",
     metavar="NAME",
