@@ -178,7 +178,7 @@ class ActionsPane(LivePane):
         if table.shown:
             return ()
         if table.rows:
-            return self.listing.unmatched("action here")
+            return self.listing.unmatched("No action here")
         if self._failure:
             return "The actions could not be read", self._failure.message, self._failure.hint
         if self.paused and self._loaded:

@@ -224,10 +224,13 @@ class ConfigPane(Pane):
 
     async def do_apply(self) -> None:
         first = self._stored is None
-        if not self.dirty or (await self._changes_are_meant() and await self.save()):
+        nothing_to_save = not self.dirty and not first
+        if nothing_to_save or (await self._changes_are_meant() and await self.save()):
             if not (first and await self._connects()):
                 await self.backend.reconnect(self._product_id)
             self.cortex.notify("Connecting with the saved values.")
+            if self.has_focus_within:
+                self.page.action_command("product.back")  # to the tabs: keys are commands again
 
     async def _connects(self) -> bool:
         """Whether there is a connection, or one is being made: what was saved is the first

@@ -76,6 +76,8 @@ class EventsPane(LivePane):
         """The count of messages that the events were read at."""
         self._missed = 0
         """Events beyond the page that is read at once: older than what is shown, and not shown."""
+        self._racing = False
+        """More came between the last two looks than one looks at."""
         self._cut = TopicCut()
         self._line = Bar(id="events-line")
         self.listing: Listing[Event] = Listing(
@@ -138,7 +140,8 @@ class EventsPane(LivePane):
         assert self._newest is not None
         passed = 0 if first else fresh[-1].id - self._newest - 1
         at_top = table.selected is None or table.selected is table.shown[0]
-        if passed > 0:
+        self._racing = passed > 0
+        if self._racing:
             self._next_read += READ_INTERVAL  # nobody reads so fast: spare the terminal's line
             self._missed, self._complete = self._missed + passed, False
             self.listing.replace(fresh)
@@ -168,16 +171,26 @@ class EventsPane(LivePane):
 
     @on(Table.Moved)
     def _moved(self) -> None:
-        table = self.listing.table
-        at_end = bool(table.shown) and table.selected is table.shown[-1]
-        full = len(table.rows) >= MAX_EVENTS
-        if at_end and not self._complete and not full and not self._reading and not table.filter:
-            self.page.begin(self._read_older())
+        self._look_further()
         self.page.refresh_bindings()
+
+    @on(Listing.Narrowed)
+    def _look_further(self) -> None:
+        """Read older events where the cursor is at the end, or the filter leaves little."""
+        table = self.listing.table
+        full = self._complete or len(table.rows) >= MAX_EVENTS
+        if self._reading or full or not table.rows:
+            return
+        if table.filter:
+            wanted = len(table.shown) < PAGE and (self.paused or not self._racing)
+        else:
+            wanted = bool(table.shown) and table.selected is table.shown[-1]
+        if wanted:
+            self._reading = True
+            self.page.begin(self._read_older())
 
     async def _read_older(self) -> None:
         oldest = min(self.listing.table.rows.values(), key=lambda each: each.id)
-        self._reading = True
         try:
             older = await self.backend.events(self._product_id, before=oldest.id, limit=PAGE)
         finally:
@@ -187,6 +200,8 @@ class EventsPane(LivePane):
         self.listing.put(older)
         self._compare_topics()
         self._say()
+        if self.listing.table.filter:
+            self._look_further()
 
     def _say(self) -> None:
         self.listing.explain(*self._why_empty())
@@ -222,7 +237,8 @@ class EventsPane(LivePane):
         if table.shown:
             return ()
         if table.rows:
-            return self.listing.unmatched("event")
+            some = f"None of the {number(len(table.rows))} newest events"
+            return self.listing.unmatched("No event" if self._complete else some)
         if self._failure:
             return "The events could not be read", self._failure.message, self._failure.hint
         if self._newest is None:

@@ -210,7 +210,7 @@ class ProductsScreen(Page):
             title = "The orchestrator cannot be asked"
             return title, problem.message, "", problem.hint, "", again, "", self._ways_out
         if watched.states:
-            return self._listing.unmatched("product")
+            return self._listing.unmatched("No product")
         helps = self.offer("app.help", "help")
         if Capability.EDIT_PRODUCTS in watched.backend.capabilities:
             return (

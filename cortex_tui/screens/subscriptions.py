@@ -122,7 +122,7 @@ class SubscriptionsPane(TablePane):
         if table.shown:
             return ()
         if table.rows:
-            return self.listing.unmatched("subscription")
+            return self.listing.unmatched("No subscription")
         return (
             "No subscriptions yet",
             "A subscription listens to a topic for one event,",

@@ -94,7 +94,7 @@ class FieldRow(Vertical):
     def fill(self, value: Any) -> None:
         """Put a value into the control, as if it were typed."""
         if isinstance(self.control, TextArea):
-            self.control.text = _inert_json(value) if self.field.json else str(value or "")
+            self.control.text = _inert_json(value) if self.field.json and value else value or ""
         elif isinstance(self.control, PemInput):
             self.control.hold(value)
         elif isinstance(self.control, Choice):

@@ -148,6 +148,8 @@ class Form(Vertical, Generic[M]):
             row = self._rows[name]
             row.display = visible or row.changed
             row.control.disabled = not enabled
+            if row.control.has_focus and not (row.display and enabled):
+                self.enter()
 
     async def settle(self) -> None:
         """Wait until files that are named were read."""

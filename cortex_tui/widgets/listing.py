@@ -49,6 +49,9 @@ class Listing(Vertical, Generic[Row]):
     class Filtered(Message):
         """The filter is as the person wants it."""
 
+    class Narrowed(Message):
+        """Something was typed into the filter."""
+
     def __init__(self, table: Table[Row], *, clear_key: Callable[[], str]) -> None:
         """`clear_key` names the key that clears the filter while the rows have the focus."""
         super().__init__()
@@ -79,10 +82,10 @@ class Listing(Vertical, Generic[Row]):
         self.table.display = not lines
 
     def unmatched(self, what: str) -> tuple[str, ...]:
-        """The lines for where the filter leaves nothing of `what`."""
+        """The lines for where the filter leaves nothing; `what` is it that does not match."""
         quoted = plain(self.table.filter, 60)
         way = f"{self._key_that_clears}  clear the filter"
-        return "Nothing matches", f"No {what} contains “{quoted}”.", "", way
+        return "Nothing matches", f"{what} contains “{quoted}”.", "", way
 
     @property
     def _key_that_clears(self) -> str:
@@ -128,6 +131,7 @@ class Listing(Vertical, Generic[Row]):
         event.stop()
         self.table.filter = event.value
         self._count()
+        self.post_message(self.Narrowed())
 
     @on(FilterInput.Done)
     def _done(self) -> None:

@@ -199,6 +199,25 @@ async def test_older_ones_come_as_the_cursor_reaches_the_end(
         await person.sees("7 shown")
 
 
+async def test_the_filter_looks_into_older_events_too(
+    orchestrator: Orchestrator, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tab, "PAGE", 3)
+    product = await product_of(orchestrator, broker)
+    publish(broker, TOPIC, claim(1, policy="POL-7"))
+    for estimate in range(9):
+        publish(broker, TOPIC, claim(estimate, policy="POL-8"))
+    await kept(orchestrator, product, 10)
+    async with before(orchestrator.open) as person:
+        await enter(person)
+        await person.sees("3 shown")
+        await person.press("slash")
+        await person.type("pol-7")
+        await person.sees("1 of 10")
+        await person.press("x")
+        await person.sees("No event contains “pol-7x”")
+
+
 async def test_what_comes_too_fast_is_passed_over_and_said(
     embedded: Orchestrator, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

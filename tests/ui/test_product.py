@@ -596,6 +596,40 @@ async def test_enter_and_the_arrows_go_from_field_to_field(
         await person.sees("That was the last field: F4 tests, F2 saves, F3 saves and connects")
 
 
+async def test_keys_are_commands_again_once_it_connects(
+    embedded: Orchestrator, broker: Broker
+) -> None:
+    await configured(embedded.inside, draft(broker))
+    async with before(embedded.open) as person:
+        await enter(person)
+        await person.press("f3")
+        await person.sees("Connecting with the saved values")
+        await person.press("2")
+        await person.sees("Prefix")
+
+
+async def test_an_untouched_form_says_what_it_lacks_to_connect(embedded: Orchestrator) -> None:
+    await embedded.inside.create_product(ProductDraft(name="Tyres"))
+    async with before(embedded.open) as person:
+        await enter(person)
+        await person.press("f3")
+        await person.sees("✗ host is empty")
+
+
+async def test_a_field_that_goes_leaves_the_focus_in_the_form(
+    embedded: Orchestrator, broker: Broker
+) -> None:
+    await configured(embedded.inside, draft(broker))
+    async with before(embedded.open, size=WIDE) as person:
+        await enter(person)
+        await person.press("tab", "tab", "space")
+        await person.fill_in("client_cert", "x")
+        await person.press("f8")
+        await person.sees_no("Client cert")
+        await person.type("mosquitto")
+        await person.sees("Host", "mosquitto")
+
+
 async def test_of_a_product_without_a_broker_it_is_said_how_to_give_one(
     embedded: Orchestrator,
 ) -> None:
