@@ -289,7 +289,8 @@ class Backend(Protocol):
         ...
 
     async def discard_jobs(self, product_id: int, choice: JobChoice) -> int:
-        """Delete dead letters, and actions that wait; returns how many."""
+        """Delete dead letters, and actions that wait, as far as they are in the states of the
+        choice; returns how many."""
         ...
 
     async def try_event(self, product_id: int, trial: Trial) -> Explanation:

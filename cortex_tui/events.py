@@ -110,14 +110,26 @@ class Job(Model):
         return self.failures[-1].reason if self.failures else ""
 
 
+DISCARDABLE = (JobState.DEAD, JobState.PENDING)
+"""The states in which an action can be discarded."""
+
+
+def _discardable(states: tuple[JobState, ...]) -> tuple[JobState, ...]:
+    if not set(states).issubset(DISCARDABLE):
+        raise ValueError(f"only {' and '.join(DISCARDABLE)} can be chosen here")
+    return states
+
+
 class JobChoice(Model):
-    """Which dead letters are meant: one, those of a subscription, or all of the product."""
+    """Which actions are meant: one, those of a subscription, or all of the product."""
 
     # A field that is mistyped must not mean all of them.
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True, extra="forbid")
 
     job_id: Id | None = None
     subscription_id: Id | None = None
+    states: Annotated[tuple[JobState, ...], AfterValidator(_discardable)] = DISCARDABLE
+    """Only those in one of these, which are of `DISCARDABLE`. A retry is of dead letters anyhow."""
 
 
 # -- trying an event out ----------------------------------------------------------------------

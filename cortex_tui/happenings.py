@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from cortex_tui.backend import Backend, NotFound, Unreachable
-from cortex_tui.events import Event, JobChoice, JobState
+from cortex_tui.events import DISCARDABLE, Event, JobChoice, JobState
 from cortex_tui.models import Product
 from cortex_tui.retrying import MOST, OUTCOMES, came_to, dead_letters, waits, word_of
 from cortex_tui.scripting import (
@@ -143,10 +143,15 @@ def _is_id(_: click.Context, __: click.Parameter, value: int | None) -> int | No
     type=click.Choice(list(STATES)),
     multiple=True,
     help=f"Only those in this state: {', '.join(JobState)}; or waiting, which is pending and "
-    "running. May be given more than once.",
+    "running. May be given more than once; with --discard: dead, pending or waiting.",
 )
 @click.option("--retry", is_flag=True, help="Attempt the chosen dead letters anew.")
-@click.option("--discard", is_flag=True, help="Delete the chosen that are dead or wait.")
+@click.option(
+    "--discard",
+    is_flag=True,
+    help="Delete the chosen: dead letters, and also what waits, unless --state says which of them. "
+    "It cannot be undone.",
+)
 @click.option("--id", "job_id", type=int, metavar="ID", callback=_is_id, help="Choose this one.")
 @click.option("--subscription", metavar="NAME", help="Choose those of this subscription.")
 @click.option("--all", "every", is_flag=True, help="Choose all of the product.")
@@ -174,26 +179,33 @@ async def actions(
     Examples:
       cortex actions "car tyres" --state dead
       cortex actions "car tyres" --retry --id 17
-      cortex actions 1 --discard --subscription payment_marked_as_pending
+      cortex actions 1 --discard --all --state dead
     """
     if retry or discard:
         may_change()
         if retry and discard:
             raise click.UsageError("--retry and --discard: give one of them")
-        if states:
-            raise click.UsageError("--state chooses what is listed: leave it out")
+        if retry and states:
+            raise click.UsageError("--state chooses what is listed or discarded: leave it out")
         if sum((job_id is not None, subscription is not None, every)) != 1:
             raise click.UsageError("say which: one of --id, --subscription and --all")
+        if not all(set(STATES[each]).intersection(DISCARDABLE) for each in states):
+            raise click.UsageError("--state: only dead, pending or waiting can be discarded")
+    chosen = {state for each in states for state in STATES[each]} or set(JobState)
     found = await find(backend, product)
     known = await backend.subscriptions(found.id)
     subscription_id = None if subscription is None else named(known, subscription).id
     if retry or discard:
-        choice = JobChoice(job_id=job_id, subscription_id=subscription_id)
+        choice = JobChoice(
+            job_id=job_id,
+            subscription_id=subscription_id,
+            states=tuple(each for each in DISCARDABLE if each in chosen),
+        )
         await (_retry if retry else _discard)(backend, found.id, choice, as_json)
         return
     rows = await backend.jobs(
         found.id,
-        states={state for each in states for state in STATES[each]} or tuple(JobState),
+        states=chosen,
         subscription_id=subscription_id,
         before=None if job_id is None else job_id + 1,
         limit=limit if job_id is None else 1,
@@ -256,7 +268,9 @@ async def _retry(backend: Backend, product_id: int, choice: JobChoice, as_json: 
 async def _discard(backend: Backend, product_id: int, choice: JobChoice, as_json: bool) -> None:
     count = await backend.discard_jobs(product_id, choice)
     if choice.job_id is not None and not count:
-        raise NotFound(f"there is no action {choice.job_id} that is dead or waits", _LIST)
+        words = {JobState.DEAD: "is dead", JobState.PENDING: "waits"}
+        what = " or ".join(words[state] for state in choice.states)
+        raise NotFound(f"there is no action {choice.job_id} that {what}", _LIST)
     if as_json:
         print_json({"count": count})
     else:

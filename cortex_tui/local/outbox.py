@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 import orjson
 from sqlite_utils import Database
 
-from cortex_tui.events import Job, JobState
+from cortex_tui.events import DISCARDABLE, Job, JobState
 from cortex_tui.local.database import DatabaseFile
 from cortex_tui.local.jobs import Claim, NewJob, Verdict
 from cortex_tui.local.rows import Row
@@ -35,7 +35,8 @@ PRUNED_AT_ONCE = 20_000
 """Jobs deleted in one transaction, so that no event waits for long."""
 
 _CHOSEN = (
-    "product_id = ? AND id = COALESCE(?, id) AND subscription_id = COALESCE(?, subscription_id)"
+    "product_id = ? AND id = COALESCE(?, id) AND subscription_id = COALESCE(?, subscription_id) "
+    "AND state IN (SELECT value FROM json_each(?))"
 )
 
 
@@ -189,27 +190,33 @@ class Outbox:
         *,
         job_id: int | None = None,
         subscription_id: int | None = None,
+        states: Collection[JobState] = DISCARDABLE,
     ) -> list[str]:
-        """Attempt dead letters anew: one, those of a subscription, or all of the product. Returns
-        the target of each."""
+        """Attempt dead letters anew: one, those of a subscription, or all of the product; none
+        where they are not among the `states`. Returns the target of each."""
         with self._store.writing() as db:
             rows = db.conn.execute(
                 f"""UPDATE outbox SET state = 'pending', attempts = 0, finished_at = NULL,
                     due_at = ? WHERE state = 'dead' AND {_CHOSEN}
                 RETURNING target, COALESCE(LENGTH(event), 0)""",  # noqa: S608
-                (now, product_id, job_id, subscription_id),
+                (now, product_id, job_id, subscription_id, json.dumps(list(states))),
             ).fetchall()
         self.added(len(rows), sum(size for _, size in rows))
         return [target for target, _ in rows]
 
     def discard(
-        self, product_id: int, *, job_id: int | None = None, subscription_id: int | None = None
+        self,
+        product_id: int,
+        *,
+        job_id: int | None = None,
+        subscription_id: int | None = None,
+        states: Collection[JobState] = DISCARDABLE,
     ) -> int:
         """Delete jobs that wait or are dead, chosen as for `retry`. Returns how many."""
         with self._store.writing() as db:
             discarded = db.conn.execute(
                 f"DELETE FROM outbox WHERE state IN ('dead', 'pending') AND {_CHOSEN}",  # noqa: S608
-                (product_id, job_id, subscription_id),
+                (product_id, job_id, subscription_id, json.dumps(list(states))),
             ).rowcount
         self.look_again()
         return discarded
@@ -262,7 +269,7 @@ class Outbox:
         try:
             self._keep(("done", "recorded"), MAX_KEPT, MAX_KEPT_BYTES)
             if dropped := self._keep(("dead",), MAX_DEAD, MAX_DEAD_BYTES):
-                log.warning("%d dead letters were dropped: the oldest, over the limit", dropped)
+                log.warning("dead letters over the limit were dropped, the oldest: %d", dropped)
             self._look()
         except BaseException:
             self._changed = True  # it is to be tried again

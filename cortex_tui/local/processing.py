@@ -140,16 +140,23 @@ class Processing:
         """Attempt dead letters anew; returns how many. Raises `NotFound`."""
         self._store.product(product_id)
         targets = self.outbox.retry(
-            product_id, now, job_id=choice.job_id, subscription_id=choice.subscription_id
+            product_id,
+            now,
+            job_id=choice.job_id,
+            subscription_id=choice.subscription_id,
+            states=choice.states,
         )
         self._delivery.try_again(targets)
         return len(targets)
 
     def discard(self, product_id: int, choice: JobChoice) -> int:
-        """Delete jobs that wait or are dead; returns how many. Raises `NotFound`."""
+        """Delete those of the chosen that wait or are dead; returns how many. Raises `NotFound`."""
         self._store.product(product_id)
         return self.outbox.discard(
-            product_id, job_id=choice.job_id, subscription_id=choice.subscription_id
+            product_id,
+            job_id=choice.job_id,
+            subscription_id=choice.subscription_id,
+            states=choice.states,
         )
 
     def try_event(self, product_id: int, trial: Trial) -> Explanation:

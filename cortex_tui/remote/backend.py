@@ -374,7 +374,8 @@ class RemoteBackend:
         return await self._change_jobs(product_id, "discard", choice)
 
     async def _change_jobs(self, product_id: int, what: str, choice: JobChoice) -> int:
-        path, body = f"/products/{product_id}/actions/{what}", body_of(choice)
+        path = f"/products/{product_id}/actions/{what}"
+        body = choice.model_dump(mode="json", exclude_defaults=True)
         changed = await self._extension(Capability.EVENTS, "POST", path, JobsChanged, body=body)
         return changed.count
 

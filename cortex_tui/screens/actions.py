@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 
 from cortex_tui.backend import BackendError
-from cortex_tui.events import Job, JobChoice, JobState
+from cortex_tui.events import DISCARDABLE, Job, JobChoice, JobState
 from cortex_tui.models import ProductState, Subscription
 from cortex_tui.retrying import OUTCOMES, came_to, dead_letters, under_way, waits, word_of
 from cortex_tui.screens.action import (
@@ -53,15 +53,21 @@ class View:
     empty: str
     """What is said where no action is in these states."""
 
+    @property
+    def discardable(self) -> tuple[JobState, ...]:
+        """Those in which an action can be discarded."""
+        return tuple(state for state in DISCARDABLE if state in self.states)
+
 
 def _view(word: str, empty: str) -> View:
     return View(word, OUTCOMES[word], empty)
 
 
 DEAD = _view("dead", "Nothing was given up.")
+WAITING = _view("waiting", "No action waits for an attempt.")
 VIEWS = (
     DEAD,
-    _view("waiting", "No action waits for an attempt."),
+    WAITING,
     _view("done", "No action is done yet."),
     _view("recorded", "No action was recorded instead of sent."),
     View("all", tuple(JobState), "Actions that events set off show here."),
@@ -230,7 +236,7 @@ class ActionsPane(LivePane):
             return NOT_DEAD
         if command == "discard" and job and job.state is JobState.RUNNING:
             return "It is being attempted: wait for what comes of that."
-        if command == "discard" and job and job.state not in (JobState.DEAD, JobState.PENDING):
+        if command == "discard" and job and job.state not in DISCARDABLE:
             return "Only what waits or was given up can be discarded."
         if command in ("retry_like", "retry_all") and not (state and state.actions_dead):
             return "There are no dead letters."
@@ -293,31 +299,53 @@ class ActionsPane(LivePane):
 
     async def do_discard(self) -> None:
         job = self._selected
-        choice = await self.app.push_screen_wait(_discarding(job, self._owner(job)))
+        choice = await self.app.push_screen_wait(self._discarding(job))
         if choice is not None:
             count = await self.backend.discard_jobs(self._product_id, choice)
             self.cortex.notify(f"Discarded: {number(count)}.")
             self._read_soon()
 
+    def _discarding(self, job: Job) -> Question[JobChoice | None]:
+        """Asks which to discard: of what the view shows, no more."""
+        assert self._view is not None
+        states, owner = self._view.discardable, self._owner(job)
+        dead, waiting = self._known(DEAD), self._known(WAITING)
+        words = {
+            JobState.DEAD: (
+                "dead letters",
+                f"{number(dead)} dead {'letter' if dead == 1 else 'letters'}",
+                "Dead letters are kept. ",
+            ),
+            JobState.PENDING: (
+                "what waits",
+                f"{number(waiting)} that {'waits' if waiting == 1 else 'wait'}",
+                "What waits is kept. ",
+            ),
+        }
+        like_it = " and ".join(words[state][0] for state in states)
+        every = " and ".join(words[state][1] for state in states)
+        kept = "".join(words[state][2] for state in DISCARDABLE if state not in states)
+        lines = [
+            f"{job.action.type} of {owner}, {word_of(job)}.",
+            f"Subscription: {like_it} of {owner}.",
+            f"Product: {every}.",
+            f"{kept}This cannot be undone.",
+        ]
+        if self.listing.table.filter:
+            lines.insert(-1, "Subscription, Product: also what the filter hides.")
+        like = JobChoice(subscription_id=job.subscription_id, states=states)
+        options: tuple[Option[JobChoice | None], ...] = (
+            Option("This", "y", JobChoice(job_id=job.id), danger=True),
+            Option("Subscription", "s", like, danger=True),
+            Option("Product", "p", JobChoice(states=states), danger=True),
+            Option("Keep", "n", None),
+        )
+        return Question("Discard this action?", lines, options)
+
     def copies(self) -> Copies:
         """What can be copied of the action under the cursor."""
         job = self.listing.table.selected
         return of_action(job) if job else []
-
-
-def _discarding(job: Job, subscription: str) -> Question[JobChoice | None]:
-    lines = [
-        f"{job.action.type} of {subscription}, {word_of(job)}.",
-        "Subscription, Product: all of it that waits or was given up.",
-        "This cannot be undone.",
-    ]
-    options: tuple[Option[JobChoice | None], ...] = (
-        Option("This", "y", JobChoice(job_id=job.id), danger=True),
-        Option("Subscription", "s", JobChoice(subscription_id=job.subscription_id), danger=True),
-        Option("Product", "p", JobChoice(), danger=True),
-        Option("Keep", "n", None),
-    )
-    return Question("Discard this action?", lines, options)
 
 
 def _tries(job: Job) -> Content:

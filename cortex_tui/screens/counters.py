@@ -37,7 +37,7 @@ def counters(row: Subscription, now: datetime, *, beyond: bool, error_key: str) 
             _counted("executed", stats.actions_executed),
             _counted("attempts failed", stats.attempts_failed, WARN),
             _counted("given up", stats.actions_failed, BAD),
-            _counted("dead letters", stats.dead, BAD),
+            _counted("dead letter" if stats.dead == 1 else "dead letters", stats.dead, BAD),
         ),
     ]
     if stats.last_error and stats.last_error_at:

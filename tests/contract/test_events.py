@@ -328,6 +328,33 @@ async def test_dead_letters_are_retried_and_discarded(
     assert [each.dead for each in await stats(extended, product)] == [0, 0]
 
 
+async def test_only_actions_in_the_states_of_the_choice_are_retried_and_discarded(
+    extended: Orchestrator, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cortex_tui.local.retries.FIRST_DELAY", 600.0)  # what waits goes on waiting
+    product = await listening(
+        extended, broker, subscription("dead", DEAD), subscription("waits", PENDING)
+    )
+    for number in range(2):
+        publish(broker, TOPIC, json.dumps({**EVENT, "event_id": number}))
+    await jobs(extended, product, 2, JobState.DEAD)
+    await jobs(extended, product, 4, *JobState)
+    await until(lambda: all_attempted(extended, product))
+    backend = extended.backend
+    dead, waits = (JobState.DEAD,), (JobState.PENDING,)
+
+    assert await backend.retry_jobs(product.id, JobChoice(states=waits)) == 0
+    assert await backend.discard_jobs(product.id, JobChoice(states=())) == 0
+    assert await backend.discard_jobs(product.id, JobChoice(subscription_id=2, states=dead)) == 0
+    assert await backend.discard_jobs(product.id, JobChoice(states=dead)) == 2
+    left = await backend.jobs(product.id)
+    assert [(each.state, each.subscription_id) for each in left] == [(JobState.PENDING, 2)] * 2
+    one = JobChoice(job_id=left[0].id, states=waits)
+    assert await backend.discard_jobs(product.id, one) == 1
+    assert await backend.discard_jobs(product.id, JobChoice(states=(*dead, *waits))) == 1
+    assert await backend.jobs(product.id) == []
+
+
 async def failed(extended: Orchestrator, product: Product, job_id: int, times: int) -> bool:
     found = await extended.inside.jobs(product.id, states=[JobState.DEAD])
     return any(each.id == job_id and len(each.failures) == times for each in found)
@@ -336,6 +363,8 @@ async def failed(extended: Orchestrator, product: Product, job_id: int, times: i
 def test_a_choice_that_is_mistyped_is_not_all_of_them() -> None:
     with pytest.raises(ValidationError):
         JobChoice.model_validate({"jobid": 7})
+    with pytest.raises(ValidationError, match="only dead and pending can be chosen here"):
+        JobChoice.model_validate({"states": ["dead", "done"]})
 
 
 # -- trying an event out ----------------------------------------------------------------------

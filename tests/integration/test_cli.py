@@ -265,9 +265,9 @@ def test_events_and_actions(
     assert "  2: unknown action type 'send_fax'" in tried.stdout
     retried = json.loads(run(environment, "actions", "1", "--state", "dead", "--json").stdout)
     assert [len(each["failures"]) for each in retried] == [2]
-    assert run(environment, "actions", "1", "--discard", "--all", "--json").stdout == (
-        '{\n  "count": 1\n}\n'
-    )
+    discard = ("actions", "1", "--discard", "--all", "--json")
+    assert run(environment, *discard, "--state", "waiting").stdout == '{\n  "count": 0\n}\n'
+    assert run(environment, *discard, "--state", "dead").stdout == '{\n  "count": 1\n}\n'
     for wrong, says in (
         (["--retry"], "say which"),
         (["--discard", "--id", "1", "--all"], "say which"),
@@ -275,6 +275,11 @@ def test_events_and_actions(
         (["--retry", "--subscription", "nobody"], "there is no subscription 'nobody'"),
         (["--retry", "--id", "77"], "there is no dead letter 77"),
         (["--discard", "--id", "77"], "there is no action 77 that is dead or waits"),
+        (["--discard", "--id", "77", "--state", "waiting"], "there is no action 77 that waits"),
+        (
+            ["--discard", "--all", "--state", "dead", "--state", "done"],
+            "only dead, pending or waiting",
+        ),
         (["--id", "77"], "there is no action 77"),
         (["--retry", "--all", "--state", "dead"], "--state chooses what is listed"),
     ):

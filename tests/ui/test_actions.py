@@ -4,7 +4,8 @@ import http.server
 import json
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -13,7 +14,7 @@ import pytest
 
 from cortex_tui.delivery_settings import DeliverySettings, EmailSettings, HttpSettings
 from cortex_tui.demo.broker import Broker
-from cortex_tui.events import Job, JobState
+from cortex_tui.events import DISCARDABLE, Job, JobState
 from cortex_tui.local.backend import LocalBackend
 from cortex_tui.models import Action, Product, SubscriptionDraft
 from cortex_tui.screens import actions as tab
@@ -430,6 +431,69 @@ async def test_discard_asks_which(orchestrator: Orchestrator, broker: Broker) ->
         await person.sees("5 Actions ✗ 1")
         await person.press("x", "p")
         await person.sees_no("5 Actions ✗")
+
+
+async def test_discard_takes_only_what_the_view_shows(
+    orchestrator: Orchestrator, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cortex_tui.local.retries.FAILURES_TO_OPEN", 1)
+    monkeypatch.setattr("cortex_tui.local.retries.FIRST_PAUSE", 3_600.0)
+    fax = Action(type="send_fax")  # dead at once, as nobody knows it
+    both = HOOK.model_copy(update={"actions": (fax, *HOOK.actions)})
+    product = await connected(orchestrator.inside, draft(broker), both)
+    await listens(orchestrator.inside, product.id)
+
+    def there_are(dead: int, pending: int) -> Callable[[], Awaitable[bool]]:
+        async def are() -> bool:
+            found = await orchestrator.inside.jobs(product.id, states=DISCARDABLE)
+            return Counter(job.state for job in found) == Counter(dead=dead, pending=pending)
+
+        return are
+
+    set_off(broker, "POL-1")
+    await until(there_are(dead=2, pending=0))
+    for policy in ("POL-2", "POL-3"):  # their web hooks wait: nobody listens there
+        set_off(broker, policy)
+    await until(there_are(dead=4, pending=2))
+    async with before(orchestrator.open) as person:
+        await enter(person)
+        await person.sees("(•) dead 4", "( ) waiting 2")
+        await person.sees("▸ ✗ dead")
+        await person.press("x")
+        await person.sees("Subscription: dead letters of hook.")
+        await person.sees("Product: 4 dead letters.")
+        await person.sees("What waits is kept. This cannot be undone.")
+        await person.press("p")
+        await person.sees("Discarded: 4.")
+        assert await there_are(dead=0, pending=2)()
+
+        set_off(broker, "POL-4")
+        await person.sees("5 Actions ✗ 1")
+        await person.press("v")
+        await person.sees("(•) waiting 3")
+        await person.sees("▸ ↻ waiting")
+        await person.press("x")
+        await person.sees("Subscription: what waits of hook.")
+        await person.sees("Product: 3 that wait.")
+        await person.sees("Dead letters are kept. This cannot be undone.")
+        await person.press("s")
+        await person.sees("Discarded: 3.")
+        assert await there_are(dead=1, pending=0)()
+
+        set_off(broker, "POL-5")
+        await person.sees("5 Actions ✗ 2")
+        await person.press("v", "v", "v")
+        await person.sees("(•) all", "3")
+        await person.press("slash")
+        await person.type("dead")
+        await person.sees("2 of 3")
+        await person.press("enter", "x")
+        await person.sees("Subscription: dead letters and what waits of hook.")
+        await person.sees("Product: 2 dead letters and 1 that waits.")
+        await person.sees("Subscription, Product: also what the filter hides.")
+        await person.press("p")
+        await person.sees("Discarded: 3.")
+        assert await there_are(dead=0, pending=0)()
 
 
 async def test_the_filter_and_what_can_only_be_looked_at(

@@ -208,7 +208,7 @@ async def test_no_screen_is_broken_by_what_arrives(
         await person.sees("Discard this action?")
         inert(person, width=width)
         await person.press("n", "3")
-        await person.sees("1 dead letters")
+        await person.sees("1 dead letter")
         inert(person, width=width)
 
 
