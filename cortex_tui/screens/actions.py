@@ -142,12 +142,18 @@ class ActionsPane(LivePane):
 
     @on(Table.Moved)
     def _moved(self) -> None:
+        self._look_further()
+        self.page.refresh_bindings()
+
+    @on(Listing.Narrowed)
+    def _look_further(self) -> None:
+        """Ask for more where the cursor is at the end, for all where the filter leaves little."""
         table = self.listing.table
         at_end = bool(table.shown) and table.selected is table.shown[-1]
-        if at_end and len(table.rows) >= self._limit < MAX_JOBS and not table.filter:
-            self._limit = min(MAX_JOBS, self._limit + PAGE)
+        wanted = len(table.shown) < PAGE if table.filter else at_end
+        if wanted and len(table.rows) >= self._limit < MAX_JOBS:
+            self._limit = MAX_JOBS if table.filter else min(MAX_JOBS, self._limit + PAGE)
             self._read_soon()
-        self.page.refresh_bindings()
 
     def _say(self) -> None:
         self.listing.explain(*self._why_empty())
@@ -184,7 +190,9 @@ class ActionsPane(LivePane):
         if table.shown:
             return ()
         if table.rows:
-            return self.listing.unmatched("No action here")
+            held = len(table.rows)
+            some = f"None of the {number(held)} newest actions here"
+            return self.listing.unmatched("No action here" if held < self._limit else some)
         if self._failure:
             return "The actions could not be read", self._failure.message, self._failure.hint
         if self.paused and self._loaded:

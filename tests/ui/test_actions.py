@@ -513,6 +513,19 @@ async def test_the_filter_and_what_can_only_be_looked_at(
         assert len(await embedded.inside.jobs(product.id, states=[JobState.DEAD])) == 4
 
 
+async def test_the_filter_looks_into_older_actions_too(
+    embedded: Orchestrator, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tab, "PAGE", 2)
+    await given_up(embedded, broker, "POL-1", "POL-2", "POL-3")
+    async with before(embedded.open) as person:
+        await enter(person)
+        await person.sees("(•) dead 6", "2+")
+        await person.press("slash")
+        await person.type("pol-1")
+        await person.sees("2 of 6")
+
+
 async def test_a_list_keeps_the_focus_while_another_view_is_read(
     orchestrator: Orchestrator, broker: Broker
 ) -> None:
