@@ -265,7 +265,12 @@ class ConfigPane(Pane):
             )
 
     async def do_revert(self) -> None:
-        if self._document:
+        question: Question[bool] = Question(
+            "Go back to what is saved?",
+            ["What you typed into Broker and Topics is lost."],
+            (Option("Go back", "y", True, danger=True), Option("Stay", "n", False)),
+        )
+        if self._document and await self.app.push_screen_wait(question):
             self.load(self._document)
 
     async def do_test(self) -> None:

@@ -424,7 +424,7 @@ async def test_what_was_stored_can_be_removed(
         await to(person, "Client cert")
         await person.press("backspace")
         await person.sees("Client key", "will be removed: no cert")
-        await person.press("f8")
+        await person.press("f8", "y")
         await person.sees("CA certificate", "CN=Cortex Test Authority")
         await person.sees("Client key", "set, unchanged")
         await to(person, "CA certificate")
