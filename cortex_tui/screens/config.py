@@ -270,7 +270,8 @@ class ConfigPane(Pane):
             ["What you typed into Broker and Topics is lost."],
             (Option("Go back", "y", True, danger=True), Option("Stay", "n", False)),
         )
-        if self._document and await self.app.push_screen_wait(question):
+        meant = await self.app.push_screen_wait(question)
+        if meant and self._document:
             self.load(self._document)
 
     async def do_test(self) -> None:
