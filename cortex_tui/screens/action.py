@@ -13,7 +13,8 @@ from cortex_tui.backend import Backend
 from cortex_tui.commands import Scope, bindings
 from cortex_tui.events import Job, JobChoice, JobState
 from cortex_tui.retrying import LOOK, under_way, word_of
-from cortex_tui.screens.copying import Copies, CopyingDialog, of_action
+from cortex_tui.screens.copying import Copies, of_action
+from cortex_tui.screens.dialogs import ReadingDialog
 from cortex_tui.widgets.payload import readable, readable_value
 from cortex_tui.widgets.text import (
     ACCENT,
@@ -44,10 +45,11 @@ FOLLOWED = 30.0
 """Seconds for which a retry is followed."""
 
 
-class ActionDialog(CopyingDialog[None]):
+class ActionDialog(ReadingDialog[None]):
     """Shows an action; retries it, where it is a dead letter, and shows what comes of that."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(Scope.ACTION)]
+    ALSO_SHOWN = frozenset({"app.copy"})
 
     def __init__(self, job: Job, subscription: str) -> None:
         """`subscription` is the name of the one it belongs to."""

@@ -36,6 +36,8 @@ class Commanded(Screen[Result], Generic[Result]):
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {emphasis[1:] for emphasis in EMPHASES}
+    ALSO_SHOWN: ClassVar[frozenset[str]] = frozenset()
+    """Commands that one comes here for: the key line shows them too."""
 
     @property
     def cortex(self) -> "CortexApp":
@@ -99,7 +101,11 @@ class Commanded(Screen[Result], Generic[Result]):
     def key_line(self) -> Content:
         """The keys to press now, at most six; those of refused commands are greyed."""
         keys = {command: shown.split()[0] for command, shown in self.keys_of_commands().items()}
-        footer = [command for command in COMMANDS.values() if command.footer and command.id in keys]
+        footer = [
+            command
+            for command in COMMANDS.values()
+            if command.id in keys and (command.footer or command.id in self.ALSO_SHOWN)
+        ]
         own = getattr(self.focused, "hints", ())
         parts = [Content.assemble((key, KEY), (f" {label}", MUTED)) for key, label in own]
         for command in footer[: MAX_KEYS - len(parts)]:

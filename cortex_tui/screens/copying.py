@@ -2,30 +2,12 @@
 a page shows together has no name twice."""
 
 import json
-from typing import TypeVar
 
-from textual.content import Content
-
-from cortex_tui.commands import COMMANDS
 from cortex_tui.events import Event, Job
 from cortex_tui.models import Model, ProductState, Subscription
-from cortex_tui.screens.dialogs import ReadingDialog
-from cortex_tui.widgets.text import KEY, MUTED
 from cortex_tui.wording import worded
 
-Answer = TypeVar("Answer")
 Copies = list[tuple[str, str]]
-
-
-class CopyingDialog(ReadingDialog[Answer]):
-    """A text to read that one comes for to copy of: its key line says how."""
-
-    def key_line(self) -> Content:
-        line, copy = super().key_line(), COMMANDS["app.copy"]
-        if not (keys := self.keys_of_commands().get(copy.id)):
-            return line
-        hint = Content.assemble((keys.split()[0], KEY), (f" {self.label_of(copy)}", MUTED))
-        return Content("   ").join([line, hint])
 
 
 def of_product(state: ProductState) -> Copies:

@@ -13,7 +13,8 @@ from cortex_tui.commands import Scope, bindings
 from cortex_tui.events import Decision, Event, Outcome
 from cortex_tui.models import Subscription
 from cortex_tui.routing import refusal
-from cortex_tui.screens.copying import Copies, CopyingDialog, of_event
+from cortex_tui.screens.copying import Copies, of_event
+from cortex_tui.screens.dialogs import ReadingDialog
 from cortex_tui.screens.find import Entry
 from cortex_tui.widgets.payload import readable
 from cortex_tui.widgets.text import BAD, MUTED, OK, STRONG, WARN, age, clock, number, said, size
@@ -35,10 +36,11 @@ class Next(StrEnum):
     PUBLISH = "publish"
 
 
-class EventDialog(CopyingDialog[Next | None]):
+class EventDialog(ReadingDialog[Next | None]):
     """Shows an event; what is to be done with it is left to whoever opened this."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(Scope.EVENT)]
+    ALSO_SHOWN = frozenset({"app.copy"})
 
     def __init__(self, event: Event, subscriptions: Sequence[Subscription]) -> None:
         super().__init__(event.name or event.topic)

@@ -33,7 +33,7 @@ from cortex_tui.widgets.bars import KeyBar
 from cortex_tui.widgets.certificate import certificate_lines, halves
 from cortex_tui.widgets.field import Field
 from cortex_tui.widgets.hanging import Hanging, Line, line
-from cortex_tui.widgets.text import ACCENT, BAD, KEY, MUTED, OK, STRONG, WARN, plain, said
+from cortex_tui.widgets.text import ACCENT, BAD, MUTED, OK, STRONG, WARN, plain, said
 from cortex_tui.wording import worded, worded_result, worded_stage
 
 MARKS = {
@@ -59,6 +59,7 @@ class TestDialog(Dialog[Certificate | None]):
     __test__ = False  # for pytest: this tests brokers
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(Scope.TEST)]
+    ALSO_SHOWN = frozenset({"app.copy"})
 
     def __init__(self, product_id: int, test: ConnectionTest, why: str | None = None) -> None:
         """`why` says what is to be known of this test while it runs; by default, what it means for
@@ -169,10 +170,6 @@ class TestDialog(Dialog[Certificate | None]):
     def copyable(self) -> list[tuple[str, str]]:
         """The result as text, for a ticket."""
         return [("result", as_text(self._result, self._heading()))] if self._result else []
-
-    def key_line(self) -> Content:
-        copy = self.cortex.key_of("app.copy")
-        return Content.assemble(super().key_line(), "   ", (copy, KEY), (" Copy", MUTED))
 
     def _heading(self) -> str:
         now = datetime.now(UTC)
