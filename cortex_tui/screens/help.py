@@ -78,7 +78,6 @@ def _told(page: Commanded[object]) -> list[Line]:
             else:
                 lines.append(_key(keys.get(command.id, ""), command.help))
     if in_dialog:
-        lines += _in_table_or_form(page)
         lines += [line("", ""), line("", OUTSIDE, MUTED)]
     return lines[1:]
 

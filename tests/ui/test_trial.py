@@ -110,6 +110,7 @@ async def test_an_event_of_ones_own(orchestrator: Orchestrator, broker: Broker) 
         await person.press("tab", "f1")
         await person.sees("In a form")
         await person.sees("F7", "Select all: what is typed or pasted then replaces it")
+        assert person.screen.count("In a form") == 1
         await person.press("escape")
         await person.sees("F7 Select all")
         await person.press("f7")
