@@ -140,8 +140,8 @@ class ConfigPane(Pane):
 
     @property
     def dirty(self) -> bool:
-        """Whether something is typed that is not saved; nothing is before the forms are filled."""
-        return self._document is not None and bool(self.broker.changed or self.topics.changed)
+        """Whether something is typed that is not saved."""
+        return bool(self.broker.changed or self.topics.changed)
 
     def load(self, document: ConfigDocument) -> None:
         """Show what is stored; what was typed is forgotten."""

@@ -219,8 +219,8 @@ class ProductScreen(Page):
     def _label_tabs(self) -> None:
         rows, config = self._subscriptions.rows, self._config
         enabled = sum(row.enabled for row in rows)
-        self._tabs.label(BROKER, _marked("Broker", config.dirty and bool(config.broker.changed)))
-        self._tabs.label(TOPICS, _marked("Topics", config.dirty and bool(config.topics.changed)))
+        self._tabs.label(BROKER, _marked("Broker", bool(config.broker.changed)))
+        self._tabs.label(TOPICS, _marked("Topics", bool(config.topics.changed)))
         self._tabs.label(SUBSCRIPTIONS, Content(f"Subscriptions {enabled}/{len(rows)}"))
         self._subscriptions.topics = config.topics_stored
         self._events.subscriptions = self._actions.subscriptions = rows

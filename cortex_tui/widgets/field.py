@@ -53,7 +53,7 @@ class FieldRow(Vertical):
         self.set_class(field.apart, "-apart")
         self.field = field
         self.control = control
-        self.loaded: Any = None
+        self.loaded: Any = self.value  # nothing is changed before there is a stored value
         self._problem: str | None = None
         self._note, self._keep = Content(), False
         self._blame: str | None = None
