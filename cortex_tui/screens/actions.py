@@ -140,17 +140,9 @@ class ActionsPane(LivePane):
         if self._state:
             self.follow(self._state, changed=True)
 
-    @on(Table.Moved)
-    def _moved(self) -> None:
-        self._look_further()
-        self.page.refresh_bindings()
-
-    @on(Listing.Narrowed)
     def _look_further(self) -> None:
-        """Ask for more where the cursor is at the end, for all where the filter leaves little."""
         table = self.listing.table
-        at_end = bool(table.shown) and table.selected is table.shown[-1]
-        wanted = len(table.shown) < PAGE if table.filter else at_end
+        wanted = len(table.shown) < PAGE if table.filter else table.at_end
         if wanted and len(table.rows) >= self._limit < MAX_JOBS:
             self._limit = MAX_JOBS if table.filter else min(MAX_JOBS, self._limit + PAGE)
             self._read_soon()

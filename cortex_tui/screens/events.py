@@ -169,14 +169,7 @@ class EventsPane(LivePane):
         self._complete = self._complete and not gone
         return gone
 
-    @on(Table.Moved)
-    def _moved(self) -> None:
-        self._look_further()
-        self.page.refresh_bindings()
-
-    @on(Listing.Narrowed)
     def _look_further(self) -> None:
-        """Read older events where the cursor is at the end, or the filter leaves little."""
         table = self.listing.table
         full = self._complete or len(table.rows) >= MAX_EVENTS
         if self._reading or full or not table.rows:
@@ -184,7 +177,7 @@ class EventsPane(LivePane):
         if table.filter:
             wanted = len(table.shown) < PAGE and (self.paused or not self._racing)
         else:
-            wanted = bool(table.shown) and table.selected is table.shown[-1]
+            wanted = table.at_end
         if wanted:
             self._reading = True
             self.page.begin(self._read_older())

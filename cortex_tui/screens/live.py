@@ -1,10 +1,13 @@
 """What the Events and Actions tabs have in common: a list that follows what happens."""
 
+from textual import on
 from textual.content import Content
 
 from cortex_tui.backend import BackendError, Capability
 from cortex_tui.models import ProductState
 from cortex_tui.screens.base import TablePane
+from cortex_tui.widgets.listing import Listing
+from cortex_tui.widgets.table import Table
 from cortex_tui.widgets.text import ACCENT
 
 
@@ -32,6 +35,16 @@ class LivePane(TablePane):
     def _read_soon(self) -> None:
         """Read as soon as nothing else is being read."""
         raise NotImplementedError
+
+    def _look_further(self) -> None:
+        """Read what is older where the cursor is at the end, or the filter leaves little."""
+        raise NotImplementedError
+
+    @on(Table.Moved)
+    @on(Listing.Narrowed)
+    def _moved(self) -> None:
+        self._look_further()
+        self.page.refresh_bindings()
 
     def _say(self) -> None:
         """Show how things stand, and how many there are."""

@@ -124,6 +124,11 @@ class Table(ScrollView, Generic[Row], can_focus=True):
         return self._rows.get(self._cursor) if self._shown else None
 
     @property
+    def at_end(self) -> bool:
+        """Whether the cursor is on the last row that is shown."""
+        return bool(self._shown) and self._cursor == self._shown[-1]
+
+    @property
     def in_view(self) -> list[Row]:
         """The rows that are on screen now."""
         top = self.scroll_offset.y
