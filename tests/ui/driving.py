@@ -1,10 +1,12 @@
 """A running application in a test, and a person's ways with it: press, type, wait to see."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from textual.events import Key
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
@@ -112,3 +114,15 @@ async def before(
     app = CortexApp(open_backend, Target("test", Context(read_only=read_only)), **options)
     async with app.run_test(size=size, notifications=True) as pilot:
         yield Person(app, pilot)
+
+
+def held(monkeypatch: pytest.MonkeyPatch, backend: object, operation: str) -> asyncio.Event:
+    """Let an operation answer only once the event is set, as if from far away."""
+    answer, real = asyncio.Event(), getattr(backend, operation)
+
+    async def late(*arguments: Any, **options: Any) -> Any:
+        await answer.wait()
+        return await real(*arguments, **options)
+
+    monkeypatch.setattr(backend, operation, late)
+    return answer

@@ -1,7 +1,6 @@
 """Dialogs and the application are closed at odd moments: nothing else closes with them."""
 
 import asyncio
-from typing import Any
 
 import pytest
 
@@ -10,20 +9,8 @@ from cortex_tui.backend import FieldProblem, Invalid, Unreachable
 from cortex_tui.models import ProductDraft, SubscriptionDraft
 from cortex_tui.settings import Context, Target
 from tests.ui.conftest import Orchestrator
-from tests.ui.driving import before
+from tests.ui.driving import before, held
 from tests.waiting import until
-
-
-def held(monkeypatch: pytest.MonkeyPatch, backend: object, operation: str) -> asyncio.Event:
-    """Let an operation answer only once the event is set, as if from far away."""
-    answer, real = asyncio.Event(), getattr(backend, operation)
-
-    async def late(*arguments: Any, **options: Any) -> Any:
-        await answer.wait()
-        return await real(*arguments, **options)
-
-    monkeypatch.setattr(backend, operation, late)
-    return answer
 
 
 async def test_a_form_that_is_told_twice_to_save_saves_once(orchestrator: Orchestrator) -> None:

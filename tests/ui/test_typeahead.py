@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from cortex_tui import typeahead
-from cortex_tui.models import ConfigDocument, ProductDraft, SubscriptionDraft
+from cortex_tui.models import ProductDraft, SubscriptionDraft
 from tests.ui.conftest import Orchestrator
-from tests.ui.driving import before
+from tests.ui.driving import before, held
 
 
 async def test_what_follows_a_key_that_opens_a_dialog_is_typed_into_it(
@@ -54,14 +54,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def answer(embedded: Orchestrator, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     """Lets the orchestrator answer what a configuration is, as if from far away."""
-    answer, config = asyncio.Event(), embedded.inside.config
-
-    async def late(product_id: int) -> ConfigDocument:
-        await answer.wait()
-        return await config(product_id)
-
-    monkeypatch.setattr(embedded.inside, "config", late)
-    return answer
+    return held(monkeypatch, embedded.inside, "config")
 
 
 async def test_keys_wait_for_what_a_page_has_to_read(
