@@ -21,6 +21,9 @@ ROUNDS = 2
 PATIENCE = 1.0
 """Seconds after which the next key is looked at in any case: a widget that goes takes along what it
 was sent, and a page may have to read from far away."""
+LOOKS = 10
+"""In so many steps it is waited: a machine that stands still for long is one step late, and what was
+under way comes before the next."""
 
 ReturnType = TypeVar("ReturnType")
 
@@ -88,10 +91,17 @@ class TypeaheadApp(App[ReturnType]):
             self._go_on_in_any_case()
 
     def _go_on_in_any_case(self) -> None:
-        self.set_timer(PATIENCE, partial(self._go_on, self._awaited))
+        self._look_later(self._awaited, LOOKS)
 
-    async def _go_on(self, awaited: Dealt | None) -> None:
-        if awaited is self._awaited and self.screen_stack:
+    def _look_later(self, awaited: Dealt | None, looks: int) -> None:
+        self.set_timer(PATIENCE / LOOKS, partial(self._look, awaited, looks - 1))
+
+    async def _look(self, awaited: Dealt | None, looks: int) -> None:
+        if awaited is not self._awaited or not self.screen_stack:
+            return
+        if looks:
+            self._look_later(awaited, looks)
+        else:
             self._slow = self.screen
             await self._take_next()
 

@@ -84,13 +84,15 @@ class PemInput(LineInput):
             self.post_message(self.Changed(self, self.value))
 
     async def action_submit(self) -> None:
+        if PEM_START in self.value:
+            return  # it ends a line of what is pasted
         if self.value or self._typing:
             self.run_worker(self._submit(), group="submit", exclusive=True)
         else:
             await super().action_submit()
 
     async def _submit(self) -> None:
-        """Go on where nothing follows that Enter, which else ends a line of what is pasted, and
+        """Go on where nothing follows that Enter, which else is within a chain that is pasted, and
         the file can be read."""
         before = self.value, self._held
         await asyncio.sleep(SETTLED)

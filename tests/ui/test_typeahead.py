@@ -1,11 +1,13 @@
 """What is typed ahead, as over a slow line that sends many keys at once, is taken key by key."""
 
 import asyncio
+import time
 
 import pytest
 
 from cortex_tui import typeahead
 from cortex_tui.models import ProductDraft, SubscriptionDraft
+from cortex_tui.widgets.field import FieldRow
 from tests.ui.conftest import Orchestrator
 from tests.ui.driving import before, held
 
@@ -81,6 +83,27 @@ async def test_keys_do_not_wait_for_ever(
         person.at_once("enter", "2", "escape")
         await person.sees("Reading the configuration")
         await person.sees("▸", "Tyres")
+
+
+async def test_no_key_overtakes_another_on_a_machine_that_is_slow(
+    embedded: Orchestrator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pause of the whole program is none of the key that was under way."""
+
+    def stop(_: FieldRow) -> None:
+        time.sleep(2 * typeahead.PATIENCE)
+
+    monkeypatch.setattr(typeahead, "PATIENCE", 0.1)
+    monkeypatch.setattr(FieldRow, "on_key", stop, raising=False)
+    await embedded.inside.create_product(ProductDraft(name="Tyres"))
+    async with before(embedded.open) as person:
+        await person.sees("▸", "Tyres")
+        await person.press("enter", "enter")
+        await person.type("broker")
+        person.at_once("ctrl+u", *"localhost", "f6")
+        await person.sees("Prefix")
+        await person.press("1")
+        await person.sees("Host", " localhost ")
 
 
 async def test_tab_completes_what_was_typed_before_it(embedded: Orchestrator) -> None:
