@@ -22,8 +22,8 @@ PATIENCE = 1.0
 """Seconds after which the next key is looked at in any case: a widget that goes takes along what it
 was sent, and a page may have to read from far away."""
 LOOKS = 10
-"""In so many steps it is waited: a machine that stands still for long is one step late, and what was
-under way comes before the next."""
+"""Steps in which it is waited: a machine that stands still for long is late by one of them, and
+what was under way comes before the next."""
 
 ReturnType = TypeVar("ReturnType")
 

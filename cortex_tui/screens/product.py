@@ -11,6 +11,7 @@ from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.dom import DOMNode
 from textual.reactive import var
+from textual.worker import Worker
 
 from cortex_tui.backend import BackendError, NotFound, Unreachable
 from cortex_tui.commands import Scope, bindings
@@ -71,6 +72,7 @@ class ProductScreen(Page):
         self._received: int | None = None
         """The count of messages that the subscriptions were read at."""
         self._next_read = 0.0
+        self._counting: Worker[None] | None = None
 
     def compose(self) -> ComposeResult:
         yield Bar(id="top")
@@ -182,12 +184,15 @@ class ProductScreen(Page):
             self._actions.follow(state, changed)
 
     def _read_counters(self, state: ProductState) -> None:
-        """Read the subscriptions anew when messages came: once a second, while they are in view."""
+        """Read the subscriptions anew when messages came, and while a rate fades: once a second at
+        most, while they are in view."""
         received = state.status.messages_received if state.status else 0
         at = self.cortex.now().timestamp()
-        if received != self._received and at >= self._next_read:
+        wanted = received != self._received or self._subscriptions.fading
+        under_way = self._counting is not None and not self._counting.is_finished
+        if wanted and at >= self._next_read and not under_way:
             self._received, self._next_read = received, at + RELOAD
-            self.run_worker(self._told(self._reload()), group="counters", exclusive=True)
+            self._counting = self.run_worker(self._told(self._reload()))
 
     async def _reload(self) -> None:
         with suppress(Unreachable):  # the status says so

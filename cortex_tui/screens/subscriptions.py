@@ -22,7 +22,7 @@ from cortex_tui.widgets.lines import Lines
 from cortex_tui.widgets.listing import Listing
 from cortex_tui.widgets.status import at_most
 from cortex_tui.widgets.table import Column, Table
-from cortex_tui.widgets.text import BAD, MUTED, OK, age, number, said
+from cortex_tui.widgets.text import BAD, MUTED, OK, age, number, per_second, said
 from cortex_tui.widgets.topic_cut import TopicCut
 
 
@@ -73,6 +73,11 @@ class SubscriptionsPane(TablePane):
     def rows(self) -> list[Subscription]:
         """Every subscription that was read."""
         return list(self.listing.table.rows.values())
+
+    @property
+    def fading(self) -> bool:
+        """Whether a rate falls with time alone."""
+        return any(row.stats.rate_1m or row.stats.rate_5m for row in self.rows)
 
     async def load(self) -> None:
         """Read the subscriptions anew; a row that is being switched keeps what was asked for."""
@@ -139,12 +144,20 @@ class SubscriptionsPane(TablePane):
             Column("event", "EVENT", _event, 9, grow=1, fit=True, rank=3),
             Column("actions", "ACTIONS", _actions, 11, grow=2, fit=True, rank=2),
             Column(
-                "received", "RECEIVED", lambda row: _count(row.stats.messages_received), 8,
+                "received", "RECEIVED", lambda row: _count(row.stats.messages_received), 9,
                 right=True, sort=lambda row: row.stats.messages_received, falling=True,
+            ),
+            Column(
+                "rate", "RATE", self._rate, 6,
+                right=True, sort=lambda row: row.stats.rate_1m, falling=True, rank=1,
             ),
             Column("failed", "FAILED", _failed, 6, right=True, rank=5),
             Column("last", "LAST", self._last, 5, right=True, sort=_last_at, falling=True),
         ]  # fmt: skip
+
+    def _rate(self, row: Subscription) -> Content:
+        rate, known = row.stats.rate_1m, Capability.EVENTS in self.backend.capabilities
+        return Content.styled(per_second(rate) if known else "–", "" if rate else MUTED)
 
     def _last(self, row: Subscription) -> Content:
         last = row.stats.last_message_at

@@ -9,6 +9,7 @@ import pytest
 
 from cortex_tui.demo.broker import Broker
 from cortex_tui.local.backend import LocalBackend
+from cortex_tui.local.recent import Recent
 from cortex_tui.models import Action, Product, Subscription, SubscriptionDraft
 from cortex_tui.remote import RemoteBackend
 from cortex_tui.screens.product import ProductScreen
@@ -65,7 +66,7 @@ async def test_no_topic_is_cut_beside_empty_room(embedded: Orchestrator, broker:
     topics = [f"/v3/applications/{name}/business-events" for name in ("FIRST-APP", "SECOND-APP")]
     drafts = [SubscriptionDraft(name=f"paid {n}", topic=each) for n, each in enumerate(topics)]
     await connected(embedded.inside, draft(broker), *drafts)
-    async with before(embedded.open, size=(140, 40)) as person:
+    async with before(embedded.open, size=(149, 40)) as person:
         await enter(person)
         await person.sees("…/FIRST-APP/business-events")
         await person.pilot.resize_terminal(160, 40)
@@ -131,6 +132,22 @@ async def test_counters_follow_the_messages(orchestrator: Orchestrator, broker: 
         await person.sees("audit", " 2 ", "now")
 
 
+async def test_the_noisy_one_is_found_by_its_rate_which_fades(
+    embedded: Orchestrator, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await product_of(embedded, broker)
+    async with before(embedded.open) as person:
+        await enter(person)
+        await person.sees("▸ ● on", "audit", " 0/s ")
+        publish(broker, TOPIC, '{"event": "paid"}')
+        await person.sees("  ● on", "paid", " 0.1/s ")
+        while not person.line("▾RATE"):
+            await person.press("s")
+        await until(lambda: person.screen.index(" paid") < person.screen.index(" audit"))
+        monkeypatch.setattr(Recent, "per_second", lambda *_: 0.0)  # minutes later
+        await person.sees("paid", " 1 ", " 0/s ")
+
+
 async def test_what_became_of_the_events_of_one_subscription(
     orchestrator: Orchestrator, broker: Broker
 ) -> None:
@@ -171,6 +188,7 @@ async def test_an_orchestrator_of_the_reference_has_four_counters(
             await enter(person)
             await person.sees("0 received")
             await person.sees("0 actions executed", "0 failed")
+            await person.sees("paid", " 0 ", " – ", " – ")
             assert not person.line("matched")
 
 
