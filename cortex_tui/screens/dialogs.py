@@ -1,5 +1,7 @@
 """Questions, and small forms that stand above the page."""
 
+import math
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -38,7 +40,9 @@ class Option(Generic[Answer]):
 
 
 class Question(Dialog[Answer | None], Generic[Answer]):
-    """A question with a few answers; Esc gives none. The last answer is the safe one, by `n`."""
+    """A question with a few answers; Esc gives none. The last answer is the safe one, by `n`. A
+    dangerous one is given by a key that was pressed when the question was there: not by one that
+    was typed ahead, or pasted."""
 
     def __init__(
         self, title: str, lines: Sequence[str | Content], options: Sequence[Option[Answer]]
@@ -47,6 +51,7 @@ class Question(Dialog[Answer | None], Generic[Answer]):
         self._title = title
         self._lines = lines
         self._options = options
+        self._shown_at = math.inf
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -small"):
@@ -64,6 +69,7 @@ class Question(Dialog[Answer | None], Generic[Answer]):
 
     def on_mount(self) -> None:
         self.query(Button).last().focus()
+        self._shown_at = time.monotonic()
 
     @property
     def scopes(self) -> Mapping[Scope, DOMNode]:
@@ -79,7 +85,8 @@ class Question(Dialog[Answer | None], Generic[Answer]):
         for option in self._options:
             if event.character == option.key:
                 event.stop()
-                self.dismiss(option.answer)
+                if event.time > self._shown_at or not option.danger:
+                    self.dismiss(option.answer)
                 return
 
     @on(Button.Pressed)

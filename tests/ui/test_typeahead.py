@@ -43,7 +43,9 @@ async def test_what_closes_a_form_is_followed_by_keys_of_the_page(embedded: Orch
         await person.sees("Prefix")
         await person.press("3", "n")
         await person.sees("New subscription")
-        person.at_once("x", "escape", "d", "2")
+        person.at_once("x", "escape")
+        await person.sees("Discard what you typed?")
+        person.at_once("d", "2")
         await person.sees("Prefix")
 
 
@@ -104,6 +106,19 @@ async def test_no_key_overtakes_another_on_a_machine_that_is_slow(
         await person.sees("Prefix")
         await person.press("1")
         await person.sees("Host", " localhost ")
+
+
+async def test_nothing_is_deleted_by_what_was_typed_before_the_question_was_read(
+    embedded: Orchestrator,
+) -> None:
+    product = await embedded.inside.create_product(ProductDraft(name="Tyres"))
+    await embedded.inside.create_subscription(product.id, SubscriptionDraft(name="paid"))
+    async with before(embedded.open) as person:
+        await person.sees("▸", "Tyres")
+        person.at_once("enter", "3", "x", "y")
+        await person.sees("Delete subscription paid?")
+        await person.press("y")
+        await person.sees("No subscriptions yet")
 
 
 async def test_tab_completes_what_was_typed_before_it(embedded: Orchestrator) -> None:
