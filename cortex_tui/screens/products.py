@@ -18,6 +18,7 @@ from cortex_tui.commands import COMMANDS, Scope, bindings
 from cortex_tui.screens.base import Page
 from cortex_tui.screens.columns import product_columns
 from cortex_tui.states import ConnectionState
+from cortex_tui.typeahead import Settled
 from cortex_tui.widgets.bars import Bar, KeyBar
 from cortex_tui.widgets.lines import Lines
 from cortex_tui.widgets.listing import Listing
@@ -45,6 +46,9 @@ class ProductsScreen(Page):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(Scope.OPENING, Scope.PRODUCTS)]
     AUTO_FOCUS = "Table"
+
+    settled = True
+    """Whether no key waits for the orchestrator."""
 
     def compose(self) -> ComposeResult:
         app = self.cortex
@@ -122,6 +126,8 @@ class ProductsScreen(Page):
         self._show_summary()
         self._show_detail()
         self._show_notice()
+        if watched.failure and not self.settled:
+            self._settle()
 
     def _show_summary(self) -> None:
         watched, summary = self.cortex.watched, self.query_one("#summary", Bar)
@@ -247,6 +253,7 @@ class ProductsScreen(Page):
             row = self._table.selected
             meant = row.product.id if row else None
             watched.when_seen(partial(self.call_next, self._carry_out, command_id, meant))
+            self.settled = False  # what is typed behind it goes to where it leads
         else:
             super().action_command(command_id)
 
@@ -256,6 +263,11 @@ class ProductsScreen(Page):
             if product_id is not None:
                 self._table.select(product_id)
             super().action_command(command_id)
+        self._settle()
+
+    def _settle(self) -> None:
+        self.settled = True
+        self.post_message(Settled())
 
     def refusal(self, command: str) -> str | None:
         """Why a command has nothing to work on."""

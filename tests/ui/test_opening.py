@@ -18,6 +18,7 @@ from cortex_tui.models import ProductDraft
 from cortex_tui.settings import Target
 from cortex_tui.states import StoredProduct
 from tests.ui.driving import Person, before
+from tests.ui.test_product import in_field
 from tests.waiting import until
 
 
@@ -86,11 +87,39 @@ async def test_a_key_means_the_row_it_was_pressed_on(tmp_path: Path) -> None:
 async def test_a_key_that_is_pressed_twice_opens_one_page(tmp_path: Path) -> None:
     async with opening(tmp_path, "Tyres") as (person, held):
         await person.sees("Tyres")
-        await person.press("enter", "enter")
+        person.at_once("enter", "enter")
         held.may_open.set()
         await person.sees("cortex › Tyres")
-        await person.press("escape")
+        await until(lambda: in_field(person) == "Host")
+        await person.press("escape", "escape")
         await person.sees("1 product")
+
+
+async def test_what_is_typed_behind_a_key_that_waits_goes_where_it_leads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cortex_tui.typeahead.PATIENCE", 600.0)
+    async with opening(tmp_path, "Tyres") as (person, held):
+        await person.sees("Tyres")
+        person.at_once("n", *"drive q", "enter", "f2")
+        await person.pilot.pause()
+        held.may_open.set()
+        await person.sees("drive q", "not configured")
+
+
+async def test_a_key_that_waits_holds_nothing_back_where_nothing_opens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cortex_tui.typeahead.PATIENCE", 600.0)
+    async with opening(tmp_path, "Tyres") as (person, held):
+        await person.sees("Tyres")
+        person.at_once("n", "question_mark")
+        await person.pilot.pause()
+        held.failure = BackendError("It is broken.")
+        held.may_open.set()
+        await person.sees("Try again to reach the orchestrator")
+        await person.press("escape")
+        await person.sees("Could not open")
 
 
 @pytest.mark.parametrize("key", ["question_mark", "colon", "ctrl+p"])
@@ -101,10 +130,14 @@ async def test_it_opens_behind_whatever_is_asked_for_first(tmp_path: Path, key: 
         await until(lambda: person.app.watched.seen)
 
 
-async def test_what_waits_is_dropped_where_something_else_is_open_by_then(tmp_path: Path) -> None:
+async def test_what_waits_is_dropped_where_something_else_is_open_by_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cortex_tui.typeahead.PATIENCE", 0.01)
     async with opening(tmp_path, "Tyres") as (person, held):
         await person.sees("Tyres")
-        await person.press("enter", "question_mark")
+        person.at_once("enter", "question_mark")
+        await person.sees("Esc", "Close")
         held.may_open.set()
         await until(lambda: person.app.watched.seen)
         await person.press("escape")
