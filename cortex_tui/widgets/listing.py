@@ -106,7 +106,7 @@ class Listing(Vertical, Generic[Row]):
 
     def clear_filter(self) -> None:
         """Show every row again."""
-        self._field.value = ""
+        self._field.value = self.table.filter = ""
         self._done()
 
     def filter_by(self, text: object) -> None:

@@ -74,6 +74,20 @@ async def test_no_topic_is_cut_beside_empty_room(embedded: Orchestrator, broker:
             await person.sees(topic)
 
 
+async def test_one_esc_clears_a_filter_for_good(embedded: Orchestrator, broker: Broker) -> None:
+    await product_of(embedded, broker)
+    async with before(embedded.open) as person:
+        await enter(person)
+        person.at_once("/", *"paid", "enter")
+        await person.sees("1 of 2")
+        await person.press("escape")
+        await person.sees("audit")
+        await person.sees_no("clears")
+        await person.press("escape")
+        await person.press("enter", "3")
+        await person.sees("audit")
+
+
 async def test_quick_presses_end_as_the_last_one_says(
     orchestrator: Orchestrator, broker: Broker
 ) -> None:
