@@ -8,7 +8,6 @@ Drafts are checked beyond the reference's letter, so that a mistake is found whe
 """
 
 import re
-from functools import partial
 from math import isfinite
 from typing import Annotated, Any, Literal, Self
 
@@ -103,7 +102,7 @@ class BrokerAccess(Model):
     use_tls: bool = False
     verify_cert: bool = True
     username: Annotated[
-        Annotated[str, checked(partial(syntax.mqtt_string, noun="username"))] | None,
+        Annotated[str, checked(syntax.username)] | None,
         BeforeValidator(blank_is_none),
     ] = None
     password: Password = None

@@ -36,25 +36,21 @@ def mqtt_string(text: str, noun: str) -> str:
     return text
 
 
+def username(text: str) -> str:
+    """A user name for a broker (MQTT 5 §3.1.3.5)."""
+    if not text.strip():
+        raise ValueError("username is only blanks: leave it empty for none")
+    return mqtt_string(text, "username")
+
+
 def host(text: str) -> str:
     """A host name or an IP address, without scheme, port, path or brackets (RFC 1035 §2.3.4)."""
     text = text.strip()
     if not text:
         raise ValueError("host is empty: give a name such as localhost, or an IP address")
-    if "://" in text:
-        raise ValueError(
-            "host contains a scheme: leave out everything up to '://'; for mqtts turn on use_tls"
-        )
-    if "@" in text:
-        raise ValueError("host contains '@': put the user name into its own field")
-    if "/" in text:
-        raise ValueError("host contains a path: leave out the first '/' and what follows")
+    _check_no_url(text)
     if any(character.isspace() or not character.isprintable() for character in text):
         raise ValueError("host contains a space or a control character: remove it")
-    if _WITH_PORT.fullmatch(text):
-        raise ValueError(
-            "host contains a port: leave out ':' and the number, and give it as the port"
-        )
     literal = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     try:
         return str(ipaddress.ip_address(literal))
@@ -65,6 +61,36 @@ def host(text: str) -> str:
             "host is no valid IPv6 address: check its groups, as in ::1 or 2001:db8::1"
         )
     return _dns_name(text)
+
+
+def _check_no_url(text: str) -> None:
+    """Raise `ValueError` for a URL, or a piece of one, and say where each part of it goes."""
+    scheme, has_scheme, rest = text.partition("://")
+    rest = rest if has_scheme else text
+    login, has_login, place = rest.rpartition("@")
+    place, has_path, _ = place.partition("/")
+    moved = {
+        "user name": has_login,
+        "password": ":" in login,
+        "port": _WITH_PORT.fullmatch(place),
+    }
+    fields = [part for part, found in moved.items() if found]
+    dropped = [part for part, found in (("scheme", has_scheme), ("path", has_path)) if found]
+    if not fields and not dropped:
+        return
+    cures = ["keep only the host itself"]
+    if scheme.lower() == "mqtts":
+        cures.append("turn on use_tls")
+    if fields:
+        own = "its own field" if len(fields) == 1 else "their own fields"
+        cures.append(f"put {_listed([f'the {part}' for part in fields])} into {own}")
+    found = _listed([f"a {part}" for part in (*dropped, *fields)])
+    raise ValueError(f"host contains {found}: {_listed(cures)}")
+
+
+def _listed(parts: list[str]) -> str:
+    """`a, b and c`"""
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
 
 
 def _dns_name(name: str) -> str:

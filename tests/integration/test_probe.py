@@ -156,14 +156,14 @@ UNREACHED = [
         _fields(host="mqtt://localhost"),
         Stage.DNS,
         "host contains a scheme",
-        "Leave out everything up to '://'; for mqtts turn on use_tls",
+        "Keep only the host itself",
     ),
     Case(
         "host with port",
         _fields(host="localhost:1883"),
         Stage.DNS,
         "host contains a port",
-        "Leave out ':' and the number, and give it as the port",
+        "Keep only the host itself and put the port into its own field",
     ),
     Case(
         "refused",

@@ -87,14 +87,15 @@ def test_host_accepts(given: str, clean: str) -> None:
     [
         ("", "empty", "localhost"),
         ("   ", "empty", "localhost"),
-        ("mqtt://broker.example", "scheme", "'://'"),
-        ("mqtts://broker.example:8883/path", "scheme", "use_tls"),
-        ("broker.example:8883", "port", "as the port"),
-        ("broker.example:", "port", "as the port"),
-        ("[::1]:1883", "port", "as the port"),
-        ("10.0.0.7:1883", "port", "as the port"),
-        ("user@broker.example", "'@'", "its own field"),
-        ("broker.example/mqtt", "path", "leave out"),
+        ("mqtt://broker.example", "a scheme", "keep only the host itself"),
+        ("mqtts://broker.example:8883/path", "a scheme, a path and a port", "turn on use_tls"),
+        ("broker.example:8883", "a port", "the port into its own field"),
+        ("broker.example:", "a port", "the port into its own field"),
+        ("[::1]:1883", "a port", "the port into its own field"),
+        ("mqtt://[::1]", "a scheme", "keep only the host itself"),
+        ("10.0.0.7:1883", "a port", "the port into its own field"),
+        ("user@broker.example", "a user name", "the user name into its own field"),
+        ("broker.example/mqtt", "a path", "keep only the host itself"),
         ("broker example", "space", "remove"),
         ("broker\x1b[31m", "control", "remove"),
         ("broker\u200b", "control", "remove"),
@@ -124,6 +125,18 @@ def test_host_refuses(text: str, problem: str, fix: str) -> None:
     found_problem, _, found_fix = message.partition(": ")
     assert problem in found_problem
     assert fix in found_fix
+
+
+def test_a_url_for_a_host_is_told_where_each_part_goes_and_quoted_nowhere() -> None:
+    assert _refused(syntax.host, "mqtts://alice:hunter2/@broker.example:28883") == (
+        "host contains a scheme, a user name, a password and a port: keep only the host itself, "
+        "turn on use_tls and put the user name, the password and the port into their own fields"
+    )
+
+
+def test_a_user_name_is_more_than_blanks() -> None:
+    assert syntax.username(" alice ") == " alice "
+    assert _refused(syntax.username, " \t") == "username is only blanks: leave it empty for none"
 
 
 @given(
