@@ -167,7 +167,7 @@ def described(certificate: Certificate) -> tuple[str, str, str, str]:
     dates = f"{certificate.not_before:%Y-%m-%d} to {certificate.not_after:%Y-%m-%d}"
     return (
         f"{kind} {certificate.subject}, issued by {by}",
-        "for other certificates" if certificate.is_authority else f"for {names}",
+        "may sign certificates" if certificate.is_authority else f"for {names}",
         f"{dates}, {left(certificate)}",
         f"SHA-256 {certificate.fingerprint}",
     )

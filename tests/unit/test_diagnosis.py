@@ -63,7 +63,7 @@ def test_everything_that_was_seen_is_in_the_text() -> None:
         "  2026-01-02 to 2026-04-02, 90 days left",
         "  SHA-256 AB:CD",
         "Authority CN=Authority, issued by itself",
-        "  for other certificates",
+        "  may sign certificates",
         "  2026-01-02 to 2026-04-02, expired",
         "  SHA-256 AB:CD",
         "The broker grants:",
