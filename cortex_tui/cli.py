@@ -25,6 +25,7 @@ from cortex_tui.usage import (
     UNREACHABLE,
     USAGE,
     Number,
+    Whole,
     exit_codes,
     fail,
     fail_misused,
@@ -214,7 +215,7 @@ def main(
 )
 @click.option(
     "--port",
-    type=click.IntRange(0, 65_535),
+    type=Whole(0, 65_535),
     metavar="PORT",
     help="Serve the HTTP API there too, to this machine only; 0: any port.",
 )
@@ -294,7 +295,7 @@ async def _served(backend: "Backend", port: int | None) -> AsyncIterator[str | N
 )
 @click.option(
     "--port",
-    type=click.IntRange(0, 65_535),
+    type=Whole(0, 65_535),
     metavar="PORT",
     default=8004,
     show_default=True,

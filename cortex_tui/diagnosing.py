@@ -62,8 +62,7 @@ def register(group: click.Group) -> None:
         {
             FINE: "everything works",
             NOT_FINE: "failed, and the orchestrator tells no stage",
-            min(FAILED_AT.values()): "DNS failed, 11 TCP, 12 TLS, 13 CONNECT, 14 SUBSCRIBE, "
-            "15 ROUND TRIP;\n       of several products, the first that failed",
+            **{code: f"{stage} failed" for stage, code in FAILED_AT.items()},
         }
     )
     + """
@@ -100,9 +99,9 @@ def test(invocation: Any, /, target: str | None, as_json: bool, **options: Any) 
 
     It goes step by step, names the one that fails, and says what to change. PRODUCT is an id or a
     name, URL is mqtt://[USER@]HOST[:PORT], or mqtts:// with TLS; without either, every product is
-    tested. Nothing is saved, and no running connection is
-    disturbed. A password is never an argument: it is asked for, or comes from a file or the
-    environment; a product's stored one is used as it is.
+    tested, and the first that failed gives the exit code. Nothing is saved, and no running
+    connection is disturbed. A password is never an argument: it is asked for, or comes from a file
+    or the environment; a product's stored one is used as it is.
     """
     options["timeout"] = options["timeout"] or invocation.settings.test_seconds
     try:

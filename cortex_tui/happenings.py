@@ -21,7 +21,7 @@ from cortex_tui.scripting import (
     print_table,
     product_argument,
 )
-from cortex_tui.usage import FINE, NOT_FINE, NotFine
+from cortex_tui.usage import FINE, NOT_FINE, NotFine, Whole
 from cortex_tui.widgets.text import clock, plain
 
 COLUMN = 80
@@ -32,7 +32,12 @@ SHOWN = 10
 """Dead letters that a retry names."""
 STATES = {**{each.value: (each,) for each in JobState}, "waiting": OUTCOMES["waiting"]}
 """What --state takes, and what is meant: the states of the API, and the word of the screens."""
-_LIST = "`cortex actions PRODUCT` lists them."
+
+
+def _listed_by(*states: JobState) -> str:
+    """How to see those in some states, or all of them."""
+    chosen = "".join(f" --state {state}" for state in states)
+    return f"`cortex actions PRODUCT{chosen}` lists them."
 
 
 def register(group: click.Group) -> None:
@@ -49,7 +54,7 @@ def register(group: click.Group) -> None:
 
 _limit = click.option(
     "--limit",
-    type=click.IntRange(1, MOST),
+    type=Whole(1, MOST),
     metavar="N",
     default=100,
     show_default=True,
@@ -212,7 +217,7 @@ async def actions(
     )
     rows = [row for row in rows if job_id in (None, row.id)]
     if job_id is not None and not rows:
-        raise NotFound(f"there is no action {job_id}", _LIST)
+        raise NotFound(f"there is no action {job_id}", _listed_by())
     if as_json:
         print_json([row.model_dump(mode="json") for row in rows])
         return
@@ -248,7 +253,7 @@ async def _retry(backend: Backend, product_id: int, choice: JobChoice, as_json: 
     chosen = await dead_letters(backend, product_id, choice)
     count = await backend.retry_jobs(product_id, choice)
     if choice.job_id is not None and not count:
-        raise NotFound(f"there is no dead letter {choice.job_id}", _LIST)
+        raise NotFound(f"there is no dead letter {choice.job_id}", _listed_by(JobState.DEAD))
     # An embedded orchestrator delivers only as long as it is open.
     outcome = await came_to(backend, product_id, choice, chosen, seconds=SETTLE, while_any=waits)
     again = outcome["dead"]
@@ -270,7 +275,9 @@ async def _discard(backend: Backend, product_id: int, choice: JobChoice, as_json
     if choice.job_id is not None and not count:
         words = {JobState.DEAD: "is dead", JobState.PENDING: "waits"}
         what = " or ".join(words[state] for state in choice.states)
-        raise NotFound(f"there is no action {choice.job_id} that {what}", _LIST)
+        raise NotFound(
+            f"there is no action {choice.job_id} that {what}", _listed_by(*choice.states)
+        )
     if as_json:
         print_json({"count": count})
     else:

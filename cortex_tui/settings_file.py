@@ -35,7 +35,9 @@ def load(path: Path, *, without: Collection[str] = ()) -> Settings:
             default=lambda _: _NO_SETTING,
         )
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path} is not valid TOML: {error}", "Mend that line.") from None
+        last = f"at the end, line {len(text.splitlines())}"
+        where = str(error).replace("at end of document", last)
+        raise SettingsError(f"{path} is not valid TOML: {where}", "Mend that line.") from None
     except ValueError:  # Python turns no more than 4,300 digits into a number, or back
         raise SettingsError(
             f"{path} has a number that is too long", "Write a shorter one."

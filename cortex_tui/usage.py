@@ -49,8 +49,9 @@ def fail_misused(error: click.UsageError) -> NoReturn:
     parameter = error.param if isinstance(error, click.BadParameter) else None
     if parameter is not None and not isinstance(error, click.MissingParameter):
         message = f"{parameter.opts[0]}: {error.message}"
-        if isinstance(parameter.type, click.IntRange | click.FloatRange):
-            hint = f"Give a number from {parameter.type.min:,} to {parameter.type.max:,}. "
+        if isinstance(parameter.type, Number | Whole):
+            kind, least, most = parameter.type.name, parameter.type.min, parameter.type.max
+            hint = f"Give a {kind} from {least:,} to {most:,}. "
     asked = error.ctx.command_path if error.ctx else "cortex"
     fail(message, f"{hint}See {asked} --help.")
 
@@ -79,6 +80,8 @@ def _meant(error: click.NoSuchOption) -> str:
 class Number(click.FloatRange):
     """A number within limits, and no `nan`, which none excludes."""
 
+    name = "number"
+
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
@@ -86,3 +89,9 @@ class Number(click.FloatRange):
         if math.isnan(number):
             self.fail("nan is no number", param, ctx)
         return number
+
+
+class Whole(click.IntRange):
+    """A whole number within limits."""
+
+    name = "whole number"

@@ -81,7 +81,9 @@ def test_a_dumb_terminal_is_refused(environment: dict[str, str]) -> None:
         (["serve", "--host", "0.0.0.0"], "Without a token"),
         (["serve", "--token-file", "/nowhere"], "--token-file /nowhere cannot be read"),
         (["serve", "--port", "99999"], "--port: 99999 is not in the range 0<=x<=65535"),
-        (["serve", "--port", "x"], "Give a number from 0 to 65,535. See cortex serve --help."),
+        (["serve", "--port", "x"], "--port: 'x' is not a valid whole number.\n"),
+        (["serve", "--port", "x"], "Give a whole number from 0 to 65,535. See cortex serve --help"),
+        (["demo", "--rate", "x"], "--rate: 'x' is not a valid number.\n  Give a number from 0 to "),
         (["serve", "--host", ""], "--host is empty"),
         (["serve", "--tls-cert", __file__], "--tls-cert takes a PEM file"),
         (["--db", "", "status"], ". cannot be used as a database: it is a folder"),
@@ -273,14 +275,20 @@ def test_events_and_actions(
         (["--discard", "--id", "1", "--all"], "say which"),
         (["--retry", "--discard", "--all"], "give one of them"),
         (["--retry", "--subscription", "nobody"], "there is no subscription 'nobody'"),
-        (["--retry", "--id", "77"], "there is no dead letter 77"),
+        (
+            ["--retry", "--id", "1"],
+            "there is no dead letter 1\n  `cortex actions PRODUCT --state dead` lists them.",
+        ),
         (["--discard", "--id", "77"], "there is no action 77 that is dead or waits"),
-        (["--discard", "--id", "77", "--state", "waiting"], "there is no action 77 that waits"),
+        (
+            ["--discard", "--id", "77", "--state", "waiting"],
+            "there is no action 77 that waits\n  `cortex actions PRODUCT --state pending` lists",
+        ),
         (
             ["--discard", "--all", "--state", "dead", "--state", "done"],
             "only dead, pending or waiting",
         ),
-        (["--id", "77"], "there is no action 77"),
+        (["--id", "77"], "there is no action 77\n  `cortex actions PRODUCT` lists them."),
         (["--retry", "--all", "--state", "dead"], "--state chooses what is listed"),
     ):
         finished = run(environment, "actions", "tyres", *wrong)
@@ -435,6 +443,7 @@ def test_the_help_of_every_command_has_an_example_and_its_exit_codes(name: str |
     codes = shown.output.partition("Exit codes:\n")[2].partition("\n\n")[0].splitlines()
     told = {line[:8].strip(): line[8:].strip() for line in codes}
     assert {"0", "2", "3", "70", "130"} <= told.keys()
+    assert all(code.isdigit() and what for code, what in told.items()), "one line each"
     assert ("1" in told) == (name in (None, "status", "reconnect", "actions", "test"))
     # At 80 columns nothing is folded by the terminal, and no summary is cut off.
     assert max(map(len, shown.output.splitlines())) <= 80

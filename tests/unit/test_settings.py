@@ -54,6 +54,8 @@ def test_contexts_are_read(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("theme = ", "is not valid TOML"),
+        ("theme = 'nord'\nkeys = [\n", "is not valid TOML: Invalid value (at the end, line 2)"),
+        ("theme = 'nord'\nkeys", "(at the end, line 2)"),
         pytest.param(f"test_seconds = {'9' * 5_000}", "a number that is too long", id="digits"),
         pytest.param(f"test_seconds = 0x{'f' * 5_000}", "a number that is too long", id="hex"),
         ("colour = 'red'", "colour: unknown key"),
