@@ -280,7 +280,7 @@ async def _served(backend: "Backend", port: int | None) -> AsyncIterator[str | N
         {
             FINE: "stopped, by SIGTERM or Ctrl+C",
             USAGE: "wrong usage, or a library is missing",
-            UNREACHABLE: "it cannot be served like that, or its database not opened",
+            UNREACHABLE: "it cannot listen there, or its database not opened",
             INTERRUPTED: "given up with Ctrl+C before it served",
         }
     )
@@ -334,10 +334,15 @@ def serve(invocation: "Invocation", /, db: Path | None, **options: Any) -> None:
     if context.url is not None:
         fail("a remote orchestrator serves itself", "Choose a database: cortex serve --db PATH.")
     invocation.check_may_change(SERVED)
-    daemon.run(_serve(invocation.settings, context, **options))
+    server = _server()
+    try:
+        daemon.run(_serve(server, invocation.settings, context, **options))
+    except server.Misused as error:
+        fail(error.message, error.hint, USAGE)
 
 
 async def _serve(
+    server: ModuleType,
     settings: "Settings",
     context: "Context",
     *,
@@ -348,7 +353,6 @@ async def _serve(
     from cortex_tui.opening import open_local
     from cortex_tui.settings import environment_token, read_secret
 
-    server = _server()
     token = read_secret(token_file, "--token-file") if token_file else environment_token()
     server.check_binding(host, token)
     backend = await open_local(context, settings)
@@ -460,3 +464,5 @@ def _log_to_file() -> None:
     # Of others only warnings: httpx, for one, notes each URL, and that of a web hook is a secret.
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("cortex_tui").setLevel(logging.INFO)
+    # `cortex serve` logs them on stderr; here they would soon leave room for nothing else.
+    logging.getLogger("cortex_tui.server.access.reads").setLevel(logging.WARNING)

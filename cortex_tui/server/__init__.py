@@ -2,6 +2,14 @@
 
 from cortex_tui.server.app import create_app
 from cortex_tui.server.run import serve, serving
-from cortex_tui.server.security import CannotServe, check_binding, hosts_of
+from cortex_tui.server.security import CannotServe, Misused, check_binding, hosts_of
 
-__all__ = ["CannotServe", "check_binding", "create_app", "hosts_of", "serve", "serving"]
+__all__ = [
+    "CannotServe",
+    "Misused",
+    "check_binding",
+    "create_app",
+    "hosts_of",
+    "serve",
+    "serving",
+]

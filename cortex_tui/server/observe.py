@@ -22,6 +22,8 @@ from cortex_tui.server.live import Live
 from cortex_tui.states import ConnectionState
 
 logger = logging.getLogger("cortex_tui.server.access")
+reads = logger.getChild("reads")
+"""Those that changed nothing and went well: who attaches asks again and again."""
 
 BUCKETS = (0.005, 0.025, 0.1, 0.5, 2.5, 10.0)
 
@@ -118,7 +120,8 @@ class Observe:
             "status": status,
             "ms": round(seconds * 1000, 1),
         }
-        logger.info(
+        quiet = method in ("GET", "HEAD") and status < HTTPStatus.BAD_REQUEST
+        (reads if quiet else logger).info(
             "%(client)s %(method)s %(path)s %(status)d %(ms).1f ms", seen, extra={"request": seen}
         )
 

@@ -16,12 +16,15 @@ from typing import Literal
 import uvicorn
 from fastapi import FastAPI
 
-from cortex_tui.server.security import CannotServe
+from cortex_tui.server.security import CannotServe, Misused
+from cortex_tui.syntax import is_loopback
 
 MAX_CONNECTIONS = 1_000
 BACKLOG = 1_024
 GRACE = 5
 """Seconds that requests under way have to finish when the server stops."""
+
+logger = logging.getLogger(__name__)
 
 LogFormat = Literal["text", "json"]
 
@@ -94,13 +97,13 @@ async def serving(
 
 
 def _check_tls(cert: Path | None, key: Path | None) -> None:
-    """Raise `CannotServe` where TLS is wanted and would fail, or would ask at the terminal."""
+    """Raise `Misused` where TLS is wanted and would fail, or would ask at the terminal."""
 
     def no_password() -> str:
-        raise CannotServe("The TLS key is encrypted", "Give one without a password.")
+        raise Misused("The TLS key is encrypted", "Give one without a password.")
 
     if key is not None and cert is None:
-        raise CannotServe("--tls-key is given without --tls-cert", "Give both.")
+        raise Misused("--tls-key is given without --tls-cert", "Give both.")
     if cert is None:
         return
     try:
@@ -109,16 +112,16 @@ def _check_tls(cert: Path | None, key: Path | None) -> None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, no_password)
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
-            raise CannotServe(
+            raise Misused(
                 f"--tls-key {key} is not the key of --tls-cert {cert}", "Give the two together."
             ) from error
         files = f"--tls-cert {cert}" + (f" or --tls-key {key}" if key else ", without --tls-key,")
-        raise CannotServe(
+        raise Misused(
             f"{files} is not what it has to be",
             "--tls-cert takes a PEM file with the certificate chain, --tls-key its private key.",
         ) from error
     except OSError as error:
-        raise CannotServe(
+        raise Misused(
             f"{error.filename} cannot be read: {error.strerror}",
             "--tls-cert and --tls-key take the paths of PEM files.",
         ) from error
@@ -156,6 +159,12 @@ async def serve(
     Logs to stderr; `on_ready` gets the URL once the server answers.
     """
     log_to_stderr(log_format)
+    if tls_cert is None and not is_loopback(host):
+        logger.warning(
+            "%s is served without TLS: the token and the passwords go over the network in clear "
+            "text, unless a proxy in front of it speaks TLS; see --tls-cert",
+            host,
+        )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     signals = (signal.SIGTERM, signal.SIGINT)

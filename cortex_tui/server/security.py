@@ -32,21 +32,25 @@ class CannotServe(BackendError):
     """The server cannot start as it was asked to."""
 
 
+class Misused(CannotServe):
+    """What was asked for cannot be anywhere, or is not safe."""
+
+
 def check_binding(host: str, token: SecretStr | None) -> None:
-    """Raise `CannotServe` where `host` is reachable from other machines and there is no token."""
+    """Raise `Misused` where `host` is reachable from other machines and there is no token."""
     if not host.strip():
-        raise CannotServe("--host is empty", "Give an address of this machine, as 127.0.0.1.")
+        raise Misused("--host is empty", "Give an address of this machine, as 127.0.0.1.")
     if token is None and not is_loopback(host):
-        raise CannotServe(
+        raise Misused(
             f"Without a token the server listens on this machine only, not on {host}",
             "Give one with --token-file FILE or CORTEX_TOKEN, or use --host 127.0.0.1.",
         )
 
 
 def check_token(token: SecretStr | None) -> None:
-    """Raise `CannotServe` where there is a token and it is empty: anybody could give that."""
+    """Raise `Misused` where there is a token and it is empty: anybody could give that."""
     if token is not None and not token.get_secret_value().strip():
-        raise CannotServe("The token is empty", "Put a long random text into it.")
+        raise Misused("The token is empty", "Put a long random text into it.")
 
 
 class Guard:

@@ -380,6 +380,34 @@ def test_serve_a_database_with_a_token_tls_and_a_log_of_json(
     assert refused["path"] == "/api/v1/capabilities"
     assert refused["ms"] >= 0
     assert "a-long-random-text" not in json.dumps(lines)
+    assert not any(line["level"] == "warning" for line in lines), "it has TLS"
+
+
+def test_serve_warns_loudly_where_a_token_goes_over_the_network_in_clear_text(
+    environment: dict[str, str],
+) -> None:
+    for_others = {**environment, "CORTEX_TOKEN": "a-long-random-text"}
+    with serving(for_others, "--host", "0.0.0.0") as server:
+        pass
+    (line,) = server.log.read_text().splitlines()
+    assert " WARNING 0.0.0.0 is served without TLS: the token and the passwords go " in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "token", "code"),
+    [
+        (["--host", "0.0.0.0"], {}, 2),
+        (["--host", ""], {}, 2),
+        (["--tls-key", __file__], {}, 2),
+        (["--tls-cert", __file__], {}, 2),
+        (["--host", "203.0.113.1"], {"CORTEX_TOKEN": "a-long-random-text"}, 3),
+    ],
+)
+def test_serve_tells_wrong_usage_from_what_cannot_be_just_now(
+    environment: dict[str, str], arguments: list[str], token: dict[str, str], code: int
+) -> None:
+    finished = run({**environment, **token}, "serve", "--port", "0", *arguments)
+    assert (finished.returncode, "Traceback" in finished.stderr) == (code, False)
 
 
 def test_serve_logs_a_line_a_request(environment: dict[str, str]) -> None:

@@ -8,7 +8,6 @@ import base64
 import hashlib
 import hmac
 import json
-import logging
 import queue
 import sys
 import threading
@@ -23,7 +22,6 @@ import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
-from cortex_tui import cli, settings
 from cortex_tui.delivery_settings import DeliverySettings
 from cortex_tui.demo.broker import Broker
 from cortex_tui.events import Job, JobChoice, JobState
@@ -1138,21 +1136,6 @@ async def test_a_name_service_that_does_not_answer_holds_up_no_quitting(
 
 
 # -- secrets, and what is wrong on this side --------------------------------------------------
-
-
-@pytest.fixture
-def log_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """What the application logs, and where."""
-    path, root = tmp_path / "cortex.log", logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    monkeypatch.setattr(settings, "log_file", lambda: path)
-    cli._log_to_file()
-    yield path
-    for each in root.handlers:
-        each.close()
-    root.handlers = handlers
-    root.setLevel(level)
-    logging.getLogger("cortex_tui").setLevel(logging.NOTSET)
 
 
 @pytest.mark.usefixtures("fast")

@@ -591,10 +591,22 @@ async def test_every_request_is_a_line_of_the_log(
     await served.client.get(f"{CONFIG}/status?token=s3cret", headers={"X-Secret": "s3cret"})
     await served.client.request("GET", f"{API}/a%0Ab")
 
-    first, second = [record for record in caplog.records if record.name.endswith("access")]
+    first, second = [record for record in caplog.records if ".access" in record.name]
     assert first.getMessage().startswith(f"127.0.0.1 GET {CONFIG}/status 200 ")
     assert f"{API}/a%0Ab 404" in second.getMessage()
     assert "s3cret" not in caplog.text
+
+
+async def test_the_log_file_of_the_application_has_changes_and_failures_alone(
+    served: Served, log_file: Path
+) -> None:
+    await served.client.get(f"{CONFIG}/status")
+    await served.client.get(f"{API}/nowhere")
+    await served.client.post(f"{API}/products", json={"name": "Logged"})
+
+    failed, changed = (await asyncio.to_thread(log_file.read_text)).splitlines()
+    assert f"GET {API}/nowhere 404 " in failed
+    assert f"POST {API}/products 201 " in changed
 
 
 async def test_the_openapi_document_has_the_examples_of_the_reference(served: Served) -> None:
