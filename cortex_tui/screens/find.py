@@ -23,7 +23,7 @@ from cortex_tui.widgets.line_input import LineInput
 from cortex_tui.widgets.notice import Notice
 from cortex_tui.widgets.state import state_mark
 from cortex_tui.widgets.table import Column, Table
-from cortex_tui.widgets.text import DISABLED, KEY, MUTED, WARN, plain, said
+from cortex_tui.widgets.text import DISABLED, KEY, MUTED, WARN, number, plain, said
 
 if TYPE_CHECKING:
     from cortex_tui.models import ProductState
@@ -42,6 +42,8 @@ class Entry:
 
 Numbered = tuple[int, Entry]
 
+KNOWN = 5
+"""Of what can be chosen, so many are named where something else was said."""
 TYPED = ("app.find", "app.jump")
 """Ways to say what to do; where one of them is open, they are not to be found."""
 
@@ -99,6 +101,10 @@ class FindDialog(Dialog[None]):
             if all(word in f"{entry.title} {entry.about.plain}".casefold() for word in words)
         ]
 
+    def unmatched(self, text: str) -> tuple[str, ...]:
+        """What is said where nothing is found."""
+        return ("Nothing matches",)
+
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         self._show(event.value)
@@ -110,7 +116,7 @@ class FindDialog(Dialog[None]):
         if found:
             self._notice.hide()
         else:
-            self._notice.say("Nothing matches")
+            self._notice.say(*self.unmatched(text))
         self._table.action_end(False)
         self._table.refresh()
 
@@ -165,24 +171,34 @@ class JumpDialog(FindDialog):
             entries.append(Entry(names, about, shown, run, greyed))
         return entries
 
-    def found(self, text: str) -> Sequence[Entry]:
-        verb, _, rest = text.lstrip(" :").partition(" ")
+    def _taking(self, text: str) -> tuple[Command | None, str]:
+        """The command that is told what to take, and that; no command where none is."""
+        verb, space, rest = text.lstrip(" :").partition(" ")
         command = self._commands.get(verb)
-        if command and command.takes and text.lstrip(" :") != verb:
-            return ranked(self._page.choices(command), rest.strip())
+        return (command if command and command.takes and space else None), rest.strip()
+
+    def found(self, text: str) -> Sequence[Entry]:
+        command, rest = self._taking(text)
+        if command:
+            return ranked(self._page.choices(command), rest)
+        verb, _, _ = text.lstrip(" :").partition(" ")
         return sorted(
             (entry for entry in self._entries if _begins(entry, verb.strip())),
             key=lambda entry: verb not in entry.title.split(),
         )
 
-    def choose(self) -> None:
-        text = self.query_one(Input).value
-        if self._table.selected:
-            super().choose()
-        else:
-            self.cortex.notify(
-                f"There is nothing called “{plain(text, 60)}” here.", severity="warning"
-            )
+    def unmatched(self, text: str) -> tuple[str, ...]:
+        command, rest = self._taking(text)
+        if command is None:
+            text = plain(text.strip(" :"), 40)
+            return f"There is nothing called “{text}” here", "The empty line lists all there is."
+        known = [entry.title for entry in self._page.choices(command)]
+        some = ", ".join(plain(title, 40) for title in known[:KNOWN])
+        more = f", and {number(len(known) - KNOWN)} more" if len(known) > KNOWN else ""
+        return (
+            f"There is no {command.label.lower()} “{plain(rest, 40)}”",
+            f"Known: {some}{more}." if known else "There is none to choose from.",
+        )
 
     def action_complete(self) -> None:
         """Write out what is under the cursor."""

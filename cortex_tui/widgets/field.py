@@ -15,7 +15,7 @@ from cortex_tui.widgets.line_input import LineInput
 from cortex_tui.widgets.lines import Lines
 from cortex_tui.widgets.lines_input import LinesInput
 from cortex_tui.widgets.pem_input import PemInput
-from cortex_tui.widgets.text import ACCENT, BAD, MUTED, plain, said
+from cortex_tui.widgets.text import ACCENT, BAD, MUTED, plain
 from cortex_tui.wording import worded
 
 Control = Input | Choice | TextArea
@@ -55,7 +55,8 @@ class FieldRow(Vertical):
         self.control = control
         self.loaded: Any = self.value  # nothing is changed before there is a stored value
         self._problem: str | None = None
-        self._note, self._keep = Content(), False
+        self._told: str | None = None
+        """What is said below the control."""
         self._blame: str | None = None
         self._fault: tuple[str, Any] | None = None
         """What was found wrong, with the value that was in the field then."""
@@ -106,24 +107,29 @@ class FieldRow(Vertical):
         """Show whether the field was changed."""
         mark = "• " if self.changed else "  "
         self.query_one(".label", Lines).show([Content.assemble((mark, ACCENT), self.field.label)])
-        self._show_note()
+        self._show_problem()
 
     def note(self, text: Content, keep: bool = False) -> None:
         """Show a note, or the help where there is none. One to `keep` goes below the control where
         there is no room beside it; others are then left out."""
-        self._note, self._keep = text, keep
-        self._show_note()
+        self.query_one(".beside", Lines).show([text or Content.styled(self.field.help, MUTED)])
+        self.query_one(".below", Lines).show([text])
+        self.set_class(keep, "-noted")
+
+    def help_inside(self, inside: bool) -> None:
+        """Show the help in the control while that is empty, where there is no room beside it."""
+        if isinstance(self.control, LineInput) and not isinstance(self.control, PemInput):
+            self.control.placeholder = self.field.help if inside else ""
 
     def blame(self, why: str | None) -> None:
-        """Say why the stored value does not do, instead of any note, until it is edited."""
-        if why != self._blame:
-            self._blame = why
-            self._show_note()
+        """Say why the stored value does not do, until it is edited."""
+        self._blame = why
+        self._show_problem()
 
     def find(self, fault: str | None) -> None:
         """Say why the value as it stands, stored or not, does not do, until it is edited."""
         self._fault = (fault, self.value) if fault else None
-        self._show_note()
+        self._show_problem()
 
     @property
     def _wrong(self) -> str | None:
@@ -132,28 +138,25 @@ class FieldRow(Vertical):
             return self._fault[0]
         return None if self.changed else self._blame
 
-    def _show_note(self) -> None:
-        text, keep, wrong = self._note, self._keep, self._wrong
-        if wrong:
-            text, keep = said(f"✗ {worded(wrong)}", BAD), True
-        self.query_one(".beside", Lines).show([text or Content.styled(self.field.help, MUTED)])
-        self.query_one(".below", Lines).show([text])
-        self.set_class(keep, "-noted")
-        self.set_class(wrong is not None, "-blamed")
-
     def detail(self, lines: Sequence[Content]) -> None:
         """Show more about the value while the field has the focus."""
         self.query_one(".details", Lines).show(lines)
 
     def complain(self, problem: str | None) -> None:
         """Show what is wrong with the value, or that nothing is."""
-        if problem == self._problem:
-            return
         self._problem = problem
-        line = self.query_one(".problem", Static)
-        line.update(Content.styled(f"✗ {plain(problem)}", BAD) if problem else Content())
-        line.display = problem is not None
         self.set_class(problem is not None, "-wrong")
+        self._show_problem()
+
+    def _show_problem(self) -> None:
+        wrong = self._wrong
+        self.set_class(wrong is not None, "-blamed")
+        told = self._problem or (worded(wrong) if wrong else None)
+        if told != self._told:
+            self._told = told
+            line = self.query_one(".problem", Static)
+            line.update(Content.styled(f"✗ {plain(told)}", BAD) if told else Content())
+            line.display = told is not None
 
 
 def control_for(field: Field, kind: object) -> Control:

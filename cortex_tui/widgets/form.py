@@ -65,7 +65,10 @@ class Form(Vertical, Generic[M]):
         yield Lines(classes="help")
 
     def on_resize(self, event: events.Resize) -> None:
-        self.set_class(event.size.width < ROOMY, "-cramped")
+        cramped = event.size.width < ROOMY
+        self.set_class(cramped, "-cramped")
+        for row in self._rows.values():
+            row.help_inside(cramped)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Where help has no room beside the fields, that of the focused one stands below all."""

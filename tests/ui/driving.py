@@ -1,6 +1,7 @@
 """A running application in a test, and a person's ways with it: press, type, wait to see."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -43,6 +44,15 @@ class Person:
         """Wait until one line shows all of `parts`, and return it."""
         await self._until(lambda: self.line(*parts), f"never saw {parts} in")
         return self.line(*parts)
+
+    async def sees_below(self, field: str, problem: str) -> None:
+        """Wait until `problem` is said in the line below a field."""
+
+        def said() -> bool:
+            lines = self.screen.splitlines()
+            return any(field in one and problem in two for one, two in itertools.pairwise(lines))
+
+        await self._until(said, f"never saw {problem!r} below {field} in")
 
     async def sees_each(self, *texts: str) -> None:
         """Wait until each of `texts` is somewhere."""

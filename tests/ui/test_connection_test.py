@@ -147,7 +147,7 @@ async def test_a_failure_marks_its_field_and_leaves_keys_what_they_mean(
         await person.press("f4")
         await person.sees("✗ TCP: 127.0.0.1:1 refused the connection")
         await person.press("escape")
-        await person.sees("Port", "✗ 127.0.0.1:1 refused")
+        await person.sees_below("Port", "✗ 127.0.0.1:1 refused")
         await person.press("3")
         await person.sees("▸ ● on", "audit")
         await person.press("1", "enter", "end", "2", "f4")  # now out of a field

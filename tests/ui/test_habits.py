@@ -101,8 +101,24 @@ async def test_what_is_not_known_is_said_and_stays_typed(embedded: Orchestrator)
     async with before(embedded.open) as person:
         await person.sees("No products yet")
         await say(person, "frobnicate")
-        await person.sees("There is nothing called “frobnicate” here.")
-        assert person.line("frobnicate", "│")
+        await person.sees("There is nothing called “frobnicate” here")
+        assert person.line(":  frobnicate", "│")
+
+
+async def test_what_can_be_chosen_is_named_where_something_else_is_said(
+    embedded: Orchestrator,
+) -> None:
+    for name in ("Pets", "Tyres"):
+        await embedded.inside.create_product(ProductDraft(name=name))
+    async with before(embedded.open) as person:
+        await person.sees("▸", "Pets")
+        await say(person, "prod brakes")
+        await person.sees("There is no product “brakes”")
+        await person.sees("Known: Pets", "Tyres")
+        await person.press("escape")
+        await say(person, "theme zzz")
+        await person.sees("There is no theme “zzz”")
+        await person.sees("and", "more.")
 
 
 async def test_another_context_is_gone_to_by_saying_it(

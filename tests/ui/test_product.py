@@ -182,7 +182,7 @@ async def test_the_password_says_what_becomes_of_it_and_is_never_shown(
         await person.sees("Password  kept → new")
         await person.press("y")
         await person.sees("✗ latched")
-        await person.sees("Password", "✗ Not authorized (code 5)")
+        await person.sees_below("Password", "✗ Not authorized (code 5)")
         await to(person, "Password")
         await person.type("right")
         await person.press("f3")
@@ -282,7 +282,7 @@ async def test_values_are_tested_unsaved_beside_the_running_connection(
         await person.press("escape")
         await person.sees("● connected")
         await person.sees("1 Broker •")
-        await person.sees("Password", "✗ Not authorized")  # and there one is, to type another
+        await person.sees_below("Password", "✗ Not authorized")  # and there one is, to type another
         await person.type("right")
         await person.sees_no("✗ Not authorized")
         await person.press("f4")
@@ -322,7 +322,7 @@ async def test_a_filter_that_is_refused_is_said_beside_what_it_comes_from(
         await person.sees("⚠ degraded", "Tyres")
         await enter(person)
         await person.press("escape", "2")
-        await person.sees(field, why)
+        await person.sees_below(field, why)
 
 
 async def test_a_topic_that_a_subscription_gives_in_full_is_not_the_patterns_fault(
