@@ -72,6 +72,8 @@ VIEWS = (
     _view("recorded", "No action was recorded instead of sent."),
     View("all", tuple(JobState), "Actions that events set off show here."),
 )
+KEPT = {JobState.DEAD: "Dead letters are kept. ", JobState.PENDING: "What waits is kept. "}
+"""What is said where those in a state are not discarded."""
 
 
 class ActionsPane(LivePane):
@@ -298,45 +300,44 @@ class ActionsPane(LivePane):
         return count
 
     async def do_discard(self) -> None:
-        job = self._selected
-        choice = await self.app.push_screen_wait(self._discarding(job))
+        assert self._view is not None
+        job, states = self._selected, self._view.discardable
+        like_it = JobChoice(subscription_id=job.subscription_id, states=states)
+        found = await self.backend.jobs(
+            self._product_id,
+            states=states,
+            subscription_id=job.subscription_id,
+            limit=MAX_JOBS,
+        )
+        choice = await self.app.push_screen_wait(self._discarding(job, like_it, found))
         if choice is not None:
             count = await self.backend.discard_jobs(self._product_id, choice)
             self.cortex.notify(f"Discarded: {number(count)}.")
             self._read_soon()
 
-    def _discarding(self, job: Job) -> Question[JobChoice | None]:
-        """Asks which to discard: of what the view shows, no more."""
-        assert self._view is not None
-        states, owner = self._view.discardable, self._owner(job)
-        dead, waiting = self._known(DEAD), self._known(WAITING)
-        words = {
-            JobState.DEAD: (
-                "dead letters",
-                f"{number(dead)} dead {'letter' if dead == 1 else 'letters'}",
-                "Dead letters are kept. ",
-            ),
-            JobState.PENDING: (
-                "what waits",
-                f"{number(waiting)} that {'waits' if waiting == 1 else 'wait'}",
-                "What waits is kept. ",
-            ),
-        }
-        like_it = " and ".join(words[state][0] for state in states)
-        every = " and ".join(words[state][1] for state in states)
-        kept = "".join(words[state][2] for state in DISCARDABLE if state not in states)
+    def _discarding(
+        self, job: Job, like_it: JobChoice, found: Sequence[Job]
+    ) -> Question[JobChoice | None]:
+        """Asks which to discard: of what the view shows, no more. `found` are those `like_it`."""
+        states, owner = like_it.states, self._owner(job)
+        more = "+" if len(found) >= MAX_JOBS else ""
+        mine = [
+            _so_many(state, sum(each.state is state for each in found), more) for state in states
+        ]
+        known = {JobState.DEAD: self._known(DEAD), JobState.PENDING: self._known(WAITING)}
+        every = [_so_many(state, known[state]) for state in states]
+        kept = "".join(KEPT[state] for state in DISCARDABLE if state not in states)
         lines = [
             f"{job.action.type} of {owner}, {word_of(job)}.",
-            f"Subscription: {like_it} of {owner}.",
-            f"Product: {every}.",
+            f"Subscription {owner}: {' and '.join(mine)}.",
+            f"Product: {' and '.join(every)}.",
             f"{kept}This cannot be undone.",
         ]
         if self.listing.table.filter:
             lines.insert(-1, "Subscription, Product: also what the filter hides.")
-        like = JobChoice(subscription_id=job.subscription_id, states=states)
         options: tuple[Option[JobChoice | None], ...] = (
             Option("This", "y", JobChoice(job_id=job.id), danger=True),
-            Option("Subscription", "s", like, danger=True),
+            Option("Subscription", "s", like_it, danger=True),
             Option("Product", "p", JobChoice(states=states), danger=True),
             Option("Keep", "n", None),
         )
@@ -346,6 +347,14 @@ class ActionsPane(LivePane):
         """What can be copied of the action under the cursor."""
         job = self.listing.table.selected
         return of_action(job) if job else []
+
+
+def _so_many(state: JobState, count: int, more: str = "") -> str:
+    """How many actions can be discarded that are in a state."""
+    some = f"{number(count)}{more}"
+    if state is JobState.DEAD:
+        return f"{some} dead letter{'' if count == 1 else 's'}"
+    return f"{some} that {'waits' if count == 1 else 'wait'}"
 
 
 def _tries(job: Job) -> Content:
