@@ -215,6 +215,17 @@ async def test_the_filter_narrows_as_it_is_typed_and_esc_clears_it(embedded: Orc
         assert not person.line("1 of 3")
 
 
+async def test_what_is_sorted_by_is_always_in_view(embedded: Orchestrator) -> None:
+    await make(embedded.inside, "Alpha", "Zulu")
+    async with before(embedded.open) as person:
+        await person.sees("NAME▴")
+        for _ in range(8):
+            await person.press("s")
+            heading = person.line("STATE", "NAME")
+            assert "▴" in heading or "▾" in heading
+        assert "BROKER" not in person.screen
+
+
 async def test_sorting(embedded: Orchestrator, broker: Broker) -> None:
     product = await configured(embedded.inside, draft(broker), EVERY)  # Tyres
     await make(embedded.inside, "Alpha", "Zulu")
