@@ -228,7 +228,7 @@ class ConfigPane(Pane):
         if nothing_to_save or (await self._changes_are_meant() and await self.save()):
             if not (first and await self._connects()):
                 await self.backend.reconnect(self._product_id)
-            self.cortex.notify("Connecting with the saved values.")
+                self.cortex.notify("Connecting with the saved values.")
             if self.has_focus_within:
                 self.page.action_command("product.back")  # to the tabs: keys are commands again
 
@@ -342,7 +342,8 @@ class ConfigPane(Pane):
         self.load(ConfigDocument(product_id=self._product_id, mqtt_config=saved.mqtt_config))
         key = self.cortex.key_of("product.reconnect")
         waits = f" It applies at the next reconnect ({key})." if saved.requires_restart else ""
-        self.cortex.notify(f"Saved.{waits}")
+        connects = config is None and await self._connects()
+        self.cortex.notify("Saved, and connecting." if connects else f"Saved.{waits}")
         return True
 
     async def _resolve(self, draft: ConfigDraft) -> bool:
