@@ -278,6 +278,12 @@ class CortexApp(TypeaheadApp[None]):
             if not any(toast._notification in self._notifications for toast in holder.query(Toast)):
                 holder.remove()  # Textual itself would leave it, empty
 
+    def end_toasts(self) -> None:
+        """Show toasts no longer, but errors, which stay for their time."""
+        for toast in list(self._notifications):
+            if toast.severity != "error":
+                self._unnotify(toast)
+
     def tell(self, error: BackendError) -> None:
         """Tell a person what failed, and what to do about it."""
         self.notify(worded(error.text), severity="error", timeout=8)

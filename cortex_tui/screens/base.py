@@ -246,3 +246,6 @@ class Dialog(Commanded[Result], ModalScreen[Result], Generic[Result]):
         binding(COMMANDS["app.copy"]),
         binding(COMMANDS["app.leave"]),
     ]
+
+    def on_mount(self) -> None:
+        self.cortex.end_toasts()  # they were about the page, and would cover the title

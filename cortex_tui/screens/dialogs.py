@@ -57,7 +57,8 @@ class Question(Dialog[Answer | None], Generic[Answer]):
         with Vertical(classes="dialog -small"):
             yield Static(said(self._title, STRONG), classes="dialog-title")
             body = [line if isinstance(line, Content) else said(line) for line in self._lines]
-            yield Static(Content("\n").join(body), classes="dialog-body")
+            if body:
+                yield Static(Content("\n").join(body), classes="dialog-body")
             with Horizontal(classes="buttons"):
                 for index, option in enumerate(self._options):
                     yield Button(

@@ -284,12 +284,13 @@ class ProductScreen(Page):
     async def may_leave(self) -> bool:
         if not self._config.dirty:
             return True
+        saves = (Option("Save", "s", "save"),) if not self.cortex.read_only else ()
         answer = await self.app.push_screen_wait(
             Question(
                 "Leave with unsaved changes?",
                 ["Broker or topics were changed and not saved."],
                 (
-                    Option("Save", "s", "save"),
+                    *saves,
                     Option("Discard", "d", "discard", danger=True),
                     Option("Stay", "n", "stay"),
                 ),

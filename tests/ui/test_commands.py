@@ -143,7 +143,10 @@ async def test_read_only_refuses_every_change(embedded: Orchestrator, broker: Br
         await person.press("enter")
         await person.type("x")
         await person.press("f2", "f3")
-        await person.press("f6", "f6", "space", "a", "n", "x")
+        await person.press("escape", "escape")
+        await person.sees("Discard (d)", "Stay (n)")
+        assert not person.line("Save (s)")
+        await person.press("n", "f6", "f6", "space", "a", "n", "x")
         await person.sees("▸ ● on", "audit")
         config = await embedded.inside.config(product.id)
         assert config.mqtt_config is not None
