@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from textual.events import Key
+from textual.events import Key, Paste
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
 from textual.widgets import TextArea
@@ -78,6 +78,11 @@ class Person:
     async def type(self, text: str) -> None:
         """Type into what has the focus."""
         await self.pilot.press(*text)
+        await self.pilot.pause()
+
+    async def paste(self, text: str) -> None:
+        """Paste into what has the focus, as a terminal does that brackets it."""
+        self.app.post_message(Paste(text))
         await self.pilot.pause()
 
     def at_once(self, *keys: str) -> None:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from textual import events
 
 from cortex_tui.backend import Backend
 from cortex_tui.demo.broker import Broker, Mosquitto
@@ -19,7 +18,7 @@ from tests.certificates import Authority
 from tests.counterparts import StartCounterpart, says, silent
 from tests.orchestrators import configured, connected, draft
 from tests.ui.conftest import Orchestrator
-from tests.ui.driving import WIDE, Person, before
+from tests.ui.driving import WIDE, before
 from tests.ui.test_product import EVERY, enter, in_field, product_of, to
 from tests.waiting import until
 
@@ -47,11 +46,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def put(here: Path, name: str, file: Path) -> str:
     (here / name).write_text(file.read_text())
     return name
-
-
-async def paste(person: Person, text: str) -> None:
-    person.app.post_message(events.Paste(text))
-    await person.pilot.pause()
 
 
 def lines_of(text: str) -> list[str]:
@@ -304,11 +298,11 @@ async def test_certificates_are_given_as_paths_or_pasted(
         await person.sees(halves(authority.fingerprint)[1])
         await to(person, "Client cert")
         await person.sees_no("Authority CN=")
-        await paste(person, alice.cert.read_text().replace("\n", "\r"))
+        await person.paste(alice.cert.read_text().replace("\n", "\r"))
         await person.sees("Client cert", "CN=alice-in-the-form")
         await person.sees("19 days left")
         await to(person, "Client key")
-        await paste(person, alice.key.read_text().replace("\n", "\r\n"))
+        await person.paste(alice.key.read_text().replace("\n", "\r\n"))
         await person.sees("Client key", "pasted")
         assert "PRIVATE" not in person.screen
         await person.press("f4")

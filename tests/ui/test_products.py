@@ -226,6 +226,19 @@ async def test_what_is_sorted_by_is_always_in_view(embedded: Orchestrator) -> No
         assert "BROKER" not in person.screen
 
 
+async def test_of_several_lines_that_are_pasted_none_is_lost(embedded: Orchestrator) -> None:
+    async with before(embedded.open) as person:
+        await person.sees("No products yet")
+        await person.press("n")
+        await person.paste("  Car \n\n tyres\r\n")
+        await person.press("tab")
+        await person.paste("of Zurich \n")
+        await person.press("f2")
+        await person.sees("▸", "Car tyres")
+        [product] = await embedded.inside.products()
+        assert (product.name, product.description) == ("Car tyres", "of Zurich ")
+
+
 async def test_sorting(embedded: Orchestrator, broker: Broker) -> None:
     product = await configured(embedded.inside, draft(broker), EVERY)  # Tyres
     await make(embedded.inside, "Alpha", "Zulu")
