@@ -1,13 +1,8 @@
 """What an action of a subscription comes to for an event: nothing, a job, or a failure.
 
 Pure: an action is compiled once, when its subscription is saved or loaded. Where a job goes from
-there is `delivery`'s business. Each type has these fields, and any may carry a `condition`:
-
-- `conditional_email`: `template`, `recipients`, `params`
-- `activate_policy`, `webhook`, `record`: `params`
-- `publish`: `topic`, `payload`, `qos`, `retain`
-
-Every string in them is a template, but for the name of an e-mail template.
+there is `delivery`'s business. Which fields each type has is said in `action_types`; every string
+in them is a template, but for the name of an e-mail template.
 """
 
 import hashlib

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from itertools import islice
 from typing import Annotated
 
 from pydantic import Field as Limits
@@ -9,6 +10,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.content import Content
 
+from cortex_tui.action_types import slips
 from cortex_tui.backend import BackendError, FieldProblem
 from cortex_tui.models import (
     Model,
@@ -26,7 +28,7 @@ from cortex_tui.values import STORED
 from cortex_tui.widgets.field import Field
 from cortex_tui.widgets.form import Form
 from cortex_tui.widgets.lines import Lines
-from cortex_tui.widgets.text import MUTED, said
+from cortex_tui.widgets.text import MUTED, WARN, said
 
 
 class ProductId(Model):
@@ -50,6 +52,9 @@ SUBSCRIPTION_FIELDS = (
     Field("enabled", "Enabled"),
     Field("actions", "Actions", "a JSON list, also in $EDITOR", json=True, item="action"),
 )
+
+MAX_SLIPS = 3
+"""Of those in the actions, so many are told at once."""
 
 
 def product_editor(
@@ -75,7 +80,8 @@ def draft_of(subscription: Subscription) -> SubscriptionDraft:
 
 
 class SubscriptionEditor(FormDialog[SubscriptionDraft]):
-    """A form for a subscription that shows the topic it will listen to."""
+    """A form for a subscription that shows the topic it will listen to, and slips in its actions,
+    which hinder nobody from saving them."""
 
     def __init__(
         self,
@@ -141,6 +147,12 @@ class SubscriptionEditor(FormDialog[SubscriptionDraft]):
         if draft:
             line = Content.assemble(("listens to  ", MUTED), said(self._topic(draft)))
         self.query_one("#topic-preview", Lines).show([line])
+        told = []
+        for slip in islice(slips(draft.actions if draft else ()), MAX_SLIPS):
+            told.append(said(f"⚠ {slip.unknown}", WARN))
+            if slip.meant:
+                told.append(said(f"  did you mean {slip.meant}?", WARN))
+        self.form.detail("actions", told)
 
 
 def _of_the_draft(problem: FieldProblem) -> FieldProblem:

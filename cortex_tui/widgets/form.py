@@ -1,6 +1,7 @@
 """A form over a model: its fields, their limits and their messages are the model's own."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -24,6 +25,8 @@ from cortex_tui.wording import worded
 
 ROOMY = 72
 """Columns from which on notes stand beside the fields."""
+
+_NEEDLESS_COMMA = re.compile(r",\s*([\]}])")
 
 M = TypeVar("M", bound=Model)
 
@@ -239,7 +242,7 @@ class Form(Vertical, Generic[M]):
         self.post_message(self.Edited())
 
     def _say(self) -> None:
-        told: dict[str, str] = {}
+        told: dict[str, list[str]] = {}
         for problem in self._problems:
             name = str(problem.loc[0]) if problem.loc else ""
             name = name if name in self._rows else ""
@@ -247,12 +250,13 @@ class Form(Vertical, Generic[M]):
                 continue  # it is not known yet whether there is one
             if name in self._touched or (not name and self._touched):
                 item = self._rows[name].field.item if name else ""
-                told.setdefault(name, in_words(problem, item))
+                told.setdefault(name, []).append(in_words(problem, item))
+        said = {name: _first_of(problems) for name, problems in told.items()}
         for name, row in self._rows.items():
-            row.complain(told.get(name))
+            row.complain(said.get(name))
         below = self.query_children(".problem").first(Static)
-        below.update(Content.styled(f"✗ {plain(told[''])}", BAD) if "" in told else Content())
-        below.display = "" in told
+        below.update(Content.styled(f"✗ {plain(said[''])}", BAD) if "" in said else Content())
+        below.display = "" in said
 
 
 def in_words(problem: FieldProblem, item: str = "") -> str:
@@ -287,7 +291,17 @@ def in_words(problem: FieldProblem, item: str = "") -> str:
     return f"{inside}: {text}" if inside else text
 
 
+def _first_of(problems: Sequence[str]) -> str:
+    """The first, and how many there are besides."""
+    more = len(problems) - 1
+    return f"{problems[0]} (and {more:,} more)" if more else problems[0]
+
+
 def _json_problem(error: ValueError) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"not valid JSON: line {error.lineno}, column {error.colno}: {error.msg}"
-    return "not valid JSON"
+    if not isinstance(error, json.JSONDecodeError):
+        return "not valid JSON"
+    cure = error.msg
+    for comma in _NEEDLESS_COMMA.finditer(error.doc):
+        if comma.start() <= error.pos < comma.end():  # which of it depends on Python's version
+            cure = f"remove the comma before {comma[1]}"
+    return f"not valid JSON: line {error.lineno}, column {error.colno}: {cure}"

@@ -276,6 +276,15 @@ async def test_actions_are_checked_as_json_and_as_actions(
         await person.type('[{"type": 5, "params": 5}]')
         await person.sees("✗ action 1, type: give a text, in quotes")
         await person.press("f7")
+        await person.type('[{"type": 5}, {"type": "record"}, {}]')
+        await person.sees("✗ action 1, type: give a text, in quotes (and 1 more)")
+        await person.press("f7")
+        await person.type('[{"type": "record"}, ]')
+        await person.sees("✗ not valid JSON: line 1, column", "remove the comma before ]")
+        await person.press("f7")
+        await person.type('[{"type": "record", }]')
+        await person.sees("✗ not valid JSON: line 1, column", "remove the comma before }")
+        await person.press("f7")
         await person.type('[{"type": "record", "params": 5}]')
         await person.sees('✗ action 1, params: an object is expected, such as {"id": 7}')
         await person.press("f7")
@@ -289,6 +298,29 @@ async def test_actions_are_checked_as_json_and_as_actions(
         await person.sees("paid", "webhook")
         [paid, _] = await orchestrator.inside.subscriptions(product.id)
         assert [action.model_dump() for action in paid.actions] == [{"type": "webhook"}]
+
+
+async def test_a_slip_in_the_actions_is_told_and_can_be_saved(
+    orchestrator: Orchestrator, broker: Broker
+) -> None:
+    product = await product_of(orchestrator, broker)
+    async with before(orchestrator.open) as person:
+        await enter(person)
+        await person.press("down", "e")
+        await person.sees("Subscription paid")
+        await person.press("shift+tab", "f7")
+        await person.type('[{"type": "webhok"}]')
+        await person.sees("⚠ action 1: unknown type 'webhok'")
+        await person.sees("did you mean webhook?")
+        await person.press("f7")
+        await person.type('[{"type": "webhook"}, {"type": "record", "parms": {}}]')
+        await person.sees("⚠ action 2: record takes no 'parms'")
+        await person.sees("did you mean params?")
+        await person.sees_no("webhok")
+        await person.press("f2")
+        await person.sees_no("Subscription paid")
+        [paid, _] = await orchestrator.inside.subscriptions(product.id)
+        assert paid.actions[1].model_dump() == {"type": "record", "parms": {}}
 
 
 async def test_create(orchestrator: Orchestrator, broker: Broker) -> None:

@@ -13,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
+from cortex_tui.action_types import FIELDS, slips
 from cortex_tui.delivery_settings import (
     DeliverySettings,
     EmailSettings,
@@ -74,11 +75,17 @@ def _default(value: Any) -> str:
     return "none" if value in (None, (), {}) else str(value).removesuffix(".0")
 
 
+def test_every_type_is_there_with_its_fields() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (`.*?`) \|", TEXT.partition("## Where they go")[0], re.M)
+    assert {kind: tuple(re.findall(r"`(\w+)`", fields)) for kind, fields in rows} == FIELDS
+
+
 @pytest.mark.parametrize("shown", [*blocks("json"), *blocks("json", CONDITIONS)])
 def test_every_example_can_be_copied_into_the_field_and_saved(shown: str) -> None:
     draft = SubscriptionDraft.model_validate({"name": "copied", "actions": json.loads(shown)})
     for action in draft.actions:
         compile_action(action, DeliverySettings())
+    assert not list(slips(draft.actions))
 
 
 @pytest.mark.parametrize(
