@@ -26,19 +26,26 @@ FIELDS = (
 
 
 class PublishDialog(FormDialog[Publication]):
-    """A message to publish; asks once more before it goes."""
+    """A message to publish; asks once more before it goes. A payload is laid out to be edited, and
+    goes as it was where it is not."""
 
     def __init__(self, product_id: int, values: Mapping[str, Any]) -> None:
-        super().__init__(
-            "Publish an event", Publication, FIELDS, values, self._publish, accept="Publish"
-        )
         self._product_id = product_id
+        self._payload = str(values.get("payload", ""))
+        shown = {**values, "payload": laid_out(self._payload)}
+        super().__init__(
+            "Publish an event", Publication, FIELDS, shown, self._publish, accept="Publish"
+        )
+
+    def _meant(self, draft: Publication) -> Publication:
+        edited = draft.payload != laid_out(self._payload)
+        return draft if edited else draft.model_copy(update={"payload": self._payload})
 
     async def do_accept(self) -> None:
         draft = self.form.draft
         if draft is None:
             self.form.complain()
-        elif await self.app.push_screen_wait(self._question(draft)):
+        elif await self.app.push_screen_wait(self._question(self._meant(draft))):
             await super().do_accept()
 
     def _question(self, draft: Publication) -> Question[bool]:
@@ -56,7 +63,7 @@ class PublishDialog(FormDialog[Publication]):
         return Question(f"Publish to {plain(broker or 'the broker', 100)}?", lines, options)
 
     async def _publish(self, draft: Publication, _: set[str]) -> None:
-        await self.backend.publish(self._product_id, draft)
+        await self.backend.publish(self._product_id, self._meant(draft))
         self.cortex.notify("Published: the broker has it.")
 
 
@@ -70,7 +77,7 @@ def publishable(app: "CortexApp", product_id: int) -> str | None:
 
 def anew(event: Event) -> dict[str, Any]:
     """What to publish to have an event once more."""
-    return {"topic": event.topic, "payload": laid_out(event.payload)}
+    return {"topic": event.topic, "payload": event.payload}
 
 
 async def values_for(
@@ -85,4 +92,4 @@ async def values_for(
         if last := last_for(subscription.topic, wanted, events):
             return anew(last)
     sample = example(wanted)
-    return {"topic": example_topic(subscription.topic), "payload": laid_out(sample.payload)}
+    return {"topic": example_topic(subscription.topic), "payload": sample.payload}

@@ -376,7 +376,8 @@ async def test_publish_a_test_event_for_a_subscription(
 
 async def test_publish_an_event_anew(orchestrator: Orchestrator, broker: Broker) -> None:
     product = await product_of(orchestrator, broker)
-    publish(broker, "audit/trail", '{"by": "hand"}')
+    payload = '{"by":"hand"  }'  # it is shown laid out, and goes as it came
+    publish(broker, "audit/trail", payload)
     await kept(orchestrator, product, 1)
     async with before(orchestrator.open, size=WIDE) as person:
         await enter(person)
@@ -392,10 +393,11 @@ async def test_publish_an_event_anew(orchestrator: Orchestrator, broker: Broker)
         await person.fill_in("topic", "audit/again")
         await person.press("f2")
         await person.sees("Publish to")
+        await person.sees("15 bytes, QoS 1")
         await person.press("p")
         await person.sees("▸", "audit/again")
         events = await kept(orchestrator, product, 2)
-        assert [json.loads(event.payload) for event in events] == [{"by": "hand"}] * 2
+        assert [event.payload for event in events] == [payload] * 2
 
 
 async def test_a_long_topic_is_not_cut_beside_empty_room(
