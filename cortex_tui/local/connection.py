@@ -119,7 +119,13 @@ class Connection:
         self._plan = plan
         self._closer = CloserLook(self._network, plan.broker, partial(self._explained, plan.broker))
         self._failures = 0
-        self._set(client_id=plan.client_id, version=plan.version, attempt=0, **_NOTHING_WRONG)
+        self._set(
+            state=ConnectionState.CONNECTING,
+            client_id=plan.client_id,
+            version=plan.version,
+            attempt=0,
+            **_NOTHING_WRONG,
+        )
         self._attempt()
 
     def stop(self, state: ConnectionState, *, forget_session: bool = False) -> None:

@@ -3,12 +3,14 @@
 import threading
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cortex_tui.demo.broker import Amqtt, Broker
 from cortex_tui.local.backend import LocalBackend
 from cortex_tui.local.connection import Connection
+from cortex_tui.local.link import Link
 from cortex_tui.models import (
     ConfigDraft,
     ProductChange,
@@ -57,6 +59,29 @@ async def test_a_connection_that_is_yet_to_start_is_not_disabled(
     monkeypatch.setattr(Connection, "start", lambda *_: None)
     product = await configured(local, draft(broker), PENDING)
     assert (await local.status(product.id)).state is ConnectionState.CONNECTING
+
+
+async def test_a_connection_that_begins_anew_is_never_latched_for_no_reason(
+    local: LocalBackend,
+    start_mosquitto: StartMosquitto,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever asked at that moment was told so, and `cortex reconnect` believed it."""
+    broker = start_mosquitto(*users(tmp_path, {"alice": "secret"}))
+    product = await configured(local, draft(broker, username="alice", password="wrong"))
+    await reaches(local, product.id, LATCHED)
+    told: list[Link] = []
+    real = Connection._set
+
+    def noting(self: Connection, **changes: Any) -> None:
+        real(self, **changes)
+        told.append(self.link)
+
+    monkeypatch.setattr(Connection, "_set", noting)
+    await local.reconnect(product.id)
+    await until(lambda: any(link.error for link in told))
+    assert all(link.error for link in told if link.state is LATCHED)
 
 
 async def test_it_speaks_mqtt_5_where_the_broker_does(
