@@ -280,7 +280,7 @@ async def _served(backend: "Backend", port: int | None) -> AsyncIterator[str | N
         {
             FINE: "stopped, by SIGTERM or Ctrl+C",
             USAGE: "wrong usage, or a library is missing",
-            UNREACHABLE: "it cannot listen there, or its database not opened",
+            UNREACHABLE: "it cannot listen there, or its database cannot be opened",
             INTERRUPTED: "given up with Ctrl+C before it served",
         }
     )

@@ -13,7 +13,7 @@ FINE, NOT_FINE, USAGE, UNREACHABLE, UNFORESEEN, INTERRUPTED = 0, 1, 2, 3, 70, 13
 
 _SAID = {
     USAGE: "wrong usage, or what is asked for is not there or cannot be",
-    UNREACHABLE: "the orchestrator cannot be asked, or its database not opened",
+    UNREACHABLE: "the orchestrator cannot be asked, or its database cannot be opened",
     UNFORESEEN: "a fault of the program",
     INTERRUPTED: "given up with Ctrl+C",
 }

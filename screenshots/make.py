@@ -92,7 +92,7 @@ STEPS = (
     Step("test", ("escape", "1", "f4"), ("Connected",)),
     Step("help", ("escape", "question_mark"), ("Help",)),
     Step("switched-off", ("escape", "3", "space"), ("takes it back",)),
-    Step("refused", ("escape", "t", "home", "enter", "f4"), ("failed with code",)),
+    Step("refused", ("escape", "t", "home", "enter", "f4"), ("✗ CONNECT: Not authorized",)),
     Step(
         "light",
         ("escape", "escape", "escape", "f9", *"cortex", "minus", *"light", "enter"),

@@ -303,29 +303,21 @@ class ActionsPane(LivePane):
         assert self._view is not None
         job, states = self._selected, self._view.discardable
         like_it = JobChoice(subscription_id=job.subscription_id, states=states)
-        found = await self.backend.jobs(
-            self._product_id,
-            states=states,
-            subscription_id=job.subscription_id,
-            limit=MAX_JOBS,
-        )
-        choice = await self.app.push_screen_wait(self._discarding(job, like_it, found))
+        choice = await self.app.push_screen_wait(self._discarding(job, like_it))
         if choice is not None:
             count = await self.backend.discard_jobs(self._product_id, choice)
             self.cortex.notify(f"Discarded: {number(count)}.")
             self._read_soon()
 
-    def _discarding(
-        self, job: Job, like_it: JobChoice, found: Sequence[Job]
-    ) -> Question[JobChoice | None]:
-        """Asks which to discard: of what the view shows, no more. `found` are those `like_it`."""
+    def _discarding(self, job: Job, like_it: JobChoice) -> Question[JobChoice | None]:
+        """Asks which to discard: of what the view shows, no more."""
         states, owner = like_it.states, self._owner(job)
-        more = "+" if len(found) >= MAX_JOBS else ""
-        mine = [
-            _so_many(state, sum(each.state is state for each in found), more) for state in states
-        ]
         known = {JobState.DEAD: self._known(DEAD), JobState.PENDING: self._known(WAITING)}
-        every = [_so_many(state, known[state]) for state in states]
+        mine, every = list[str](), [_so_many(state, known[state]) for state in states]
+        for state in states:
+            loaded = [each for each in self.listing.table.rows.values() if each.state is state]
+            of_it = sum(each.subscription_id == job.subscription_id for each in loaded)
+            mine.append(_so_many(state, of_it, "+" if len(loaded) < known[state] else ""))
         kept = "".join(KEPT[state] for state in DISCARDABLE if state not in states)
         lines = [
             f"{job.action.type} of {owner}, {word_of(job)}.",

@@ -1,6 +1,7 @@
 """The Broker and Topics tabs: two forms over one configuration."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from textual import on
@@ -9,7 +10,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.message import Message
 
-from cortex_tui.backend import Capability, FieldProblem, Invalid, Stale
+from cortex_tui.backend import BackendError, Capability, FieldProblem, Invalid, Stale
 from cortex_tui.commands import COMMANDS
 from cortex_tui.diagnosis import Diagnosis, Outcome
 from cortex_tui.differences import differences
@@ -220,23 +221,29 @@ class ConfigPane(Pane):
         return None
 
     async def do_save(self) -> None:
-        await self.save()
+        first = self._stored is None
+        if await self.save() and first:
+            await self._connects()
 
     async def do_apply(self) -> None:
         first = self._stored is None
         nothing_to_save = not self.dirty and not first
         if nothing_to_save or (await self._changes_are_meant() and await self.save()):
-            if not (first and await self._connects()):
+            if not first or not await self._connects():
                 await self.backend.reconnect(self._product_id)
                 self.cortex.notify("Connecting with the saved values.")
             if self.has_focus_within:
                 self.page.action_command("product.back")  # to the tabs: keys are commands again
 
     async def _connects(self) -> bool:
-        """Whether there is a connection, or one is being made: what was saved is the first
-        configuration, and an orchestrator may not wait for a word to run it."""
-        state = (await self.backend.status(self._product_id)).state
-        return state in (ConnectionState.CONNECTING, ConnectionState.CONNECTED)
+        """Whether there is a connection, or one is being made; it is said then. What was saved is
+        the first configuration, and an orchestrator may not wait for a word to run it."""
+        with suppress(BackendError):  # it is saved all the same
+            state = (await self.backend.status(self._product_id)).state
+            if state in (ConnectionState.CONNECTING, ConnectionState.CONNECTED):
+                self.cortex.notify("Saved, and connecting.")
+                return True
+        return False
 
     async def _changes_are_meant(self) -> bool:
         """Whether the person means what will change, where that touches a running connection."""
@@ -342,8 +349,7 @@ class ConfigPane(Pane):
         self.load(ConfigDocument(product_id=self._product_id, mqtt_config=saved.mqtt_config))
         key = self.cortex.key_of("product.reconnect")
         waits = f" It applies at the next reconnect ({key})." if saved.requires_restart else ""
-        connects = config is None and await self._connects()
-        self.cortex.notify("Saved, and connecting." if connects else f"Saved.{waits}")
+        self.cortex.notify(f"Saved.{waits}")
         return True
 
     async def _resolve(self, draft: ConfigDraft) -> bool:

@@ -81,12 +81,16 @@ class Question(Dialog[Answer | None], Generic[Answer]):
         return parameters != ("app.copy",) and super().check_action(action, parameters)
 
     def on_key(self, event: events.Key) -> None:
+        ahead = event.time < self._shown_at
+        if ahead and event.key in ("left", "right", "tab", "shift+tab"):
+            event.stop()  # Enter behind it would give another answer than the safe one
+            return
         if event.key in ("left", "right"):
             self.focus_next() if event.key == "right" else self.focus_previous()
         for option in self._options:
             if event.character == option.key:
                 event.stop()
-                if event.time > self._shown_at or not option.danger:
+                if not (ahead and option.danger):
                     self.dismiss(option.answer)
                 return
 

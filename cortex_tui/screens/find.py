@@ -193,12 +193,11 @@ class JumpDialog(FindDialog):
             text = plain(text.strip(" :"), 40)
             return f"There is nothing called “{text}” here", "The empty line lists all there is."
         known = [entry.title for entry in self._page.choices(command)]
+        if not known:
+            return (f"There is no {command.label.lower()} to choose from",)
         some = ", ".join(plain(title, 40) for title in known[:KNOWN])
         more = f", and {number(len(known) - KNOWN)} more" if len(known) > KNOWN else ""
-        return (
-            f"There is no {command.label.lower()} “{plain(rest, 40)}”",
-            f"Known: {some}{more}." if known else "There is none to choose from.",
-        )
+        return f"There is no {command.label.lower()} “{plain(rest, 40)}”", f"Known: {some}{more}."
 
     def action_complete(self) -> None:
         """Write out what is under the cursor."""

@@ -39,6 +39,8 @@ BROKER, TOPICS, SUBSCRIPTIONS, EVENTS, ACTIONS = range(5)
 
 RELOAD = 1.0
 """Seconds between two looks at the counters of the subscriptions, at least."""
+FADING = 4.0
+"""Seconds more between them where nothing comes, and only rates fall."""
 
 
 class ProductScreen(Page):
@@ -184,13 +186,14 @@ class ProductScreen(Page):
             self._actions.follow(state, changed)
 
     def _read_counters(self, state: ProductState) -> None:
-        """Read the subscriptions anew when messages came, and while a rate fades: once a second at
-        most, while they are in view."""
+        """Read the subscriptions anew when messages came, once a second at most, and now and then
+        while a rate fades; only while they are in view."""
         received = state.status.messages_received if state.status else 0
         at = self.cortex.now().timestamp()
-        wanted = received != self._received or self._subscriptions.fading
+        came = received != self._received
+        due = self._next_read if came else self._next_read + FADING
         under_way = self._counting is not None and not self._counting.is_finished
-        if wanted and at >= self._next_read and not under_way:
+        if (came or self._subscriptions.fading) and at >= due and not under_way:
             self._received, self._next_read = received, at + RELOAD
             self._counting = self.run_worker(self._told(self._reload()))
 

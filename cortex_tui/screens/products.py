@@ -78,6 +78,7 @@ class ProductsScreen(Page):
     def recall(self) -> None:
         """Take up the order, the filter and the product where they were left."""
         app, last = self.cortex, self.cortex.recall("product")
+        self._settle()  # what waited was for what is open no longer
         order = app.recall_order("products order")
         self._table.order_by(*order)
         self._listing.filter_by(app.recall("products filter"))

@@ -38,7 +38,7 @@ class PublishDialog(FormDialog[Publication]):
         )
 
     def _meant(self, draft: Publication) -> Publication:
-        edited = draft.payload != laid_out(self._payload)
+        edited = "payload" in self.form.changed
         return draft if edited else draft.model_copy(update={"payload": self._payload})
 
     async def do_accept(self) -> None:

@@ -77,7 +77,8 @@ class SubscriptionsPane(TablePane):
     @property
     def fading(self) -> bool:
         """Whether a rate falls with time alone."""
-        return any(row.stats.rate_1m or row.stats.rate_5m for row in self.rows)
+        known = Capability.EVENTS in self.backend.capabilities
+        return known and any(row.stats.rate_1m or row.stats.rate_5m for row in self.rows)
 
     async def load(self) -> None:
         """Read the subscriptions anew; a row that is being switched keeps what was asked for."""

@@ -56,7 +56,7 @@ async def edited(
             seen.output = b""
             os.write(seen.ours, keys)
         if saves != LEAVE:
-            await until(lambda: seen.shows(b"record"))  # in the table again
+            await until(lambda: seen.shows(b"RECEIVED"))  # in the table again
             os.write(seen.ours, LEAVE)
         await until(seen.ends)
         assert seen.process.returncode == 0

@@ -376,7 +376,7 @@ async def test_publish_a_test_event_for_a_subscription(
 
 async def test_publish_an_event_anew(orchestrator: Orchestrator, broker: Broker) -> None:
     product = await product_of(orchestrator, broker)
-    payload = '{"by":"hand"  }'  # it is shown laid out, and goes as it came
+    payload = '{"by":"hand\u2028"\r\n }'  # it is shown laid out, and goes as it came
     publish(broker, "audit/trail", payload)
     await kept(orchestrator, product, 1)
     async with before(orchestrator.open, size=WIDE) as person:
@@ -393,7 +393,7 @@ async def test_publish_an_event_anew(orchestrator: Orchestrator, broker: Broker)
         await person.fill_in("topic", "audit/again")
         await person.press("f2")
         await person.sees("Publish to")
-        await person.sees("15 bytes, QoS 1")
+        await person.sees("19 bytes, QoS 1")
         await person.press("p")
         await person.sees("▸", "audit/again")
         events = await kept(orchestrator, product, 2)

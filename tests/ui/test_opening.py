@@ -15,7 +15,7 @@ from cortex_tui.local.lock import DatabaseBusy
 from cortex_tui.local.store import Store
 from cortex_tui.local.stored import stored_products
 from cortex_tui.models import ProductDraft
-from cortex_tui.settings import Target
+from cortex_tui.settings import Context, Target
 from cortex_tui.states import StoredProduct
 from tests.ui.driving import Person, before
 from tests.ui.test_product import in_field
@@ -141,7 +141,35 @@ async def test_what_waits_is_dropped_where_something_else_is_open_by_then(
         held.may_open.set()
         await until(lambda: person.app.watched.seen)
         await person.press("escape")
-        await person.sees("1 product")
+        await person.sees_no("Close")
+        assert len(person.app.screen_stack) == 1
+
+
+async def test_what_waited_is_forgotten_with_its_orchestrator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cortex_tui.typeahead.PATIENCE", 600.0)
+    never, others = asyncio.Event(), [Target("other", Context())]
+    backend = await LocalBackend.open(tmp_path / "cortex.db")
+    await backend.create_product(ProductDraft(name="Tyres"))
+    await backend.aclose()
+
+    async def open_it(target: Target) -> Backend:
+        if target.name != "other":
+            await never.wait()
+        return await LocalBackend.open(tmp_path / f"{target.name}.db")
+
+    async def stored(target: Target) -> Mapping[int, StoredProduct]:
+        return {} if target.name == "other" else stored_products(tmp_path / "cortex.db")
+
+    async with before(open_it, read_stored=stored, others=others) as person:
+        await person.sees("▸", "Tyres")
+        person.at_once("enter")
+        await person.pilot.pause()
+        person.app.run_worker(person.app.switch(others[0]))
+        await person.sees("No products yet")
+        person.at_once("n", *"Pets", "f2")
+        await person.sees("▸", "Pets")
 
 
 async def test_an_orchestrator_that_was_left_while_it_opened_frees_its_database(

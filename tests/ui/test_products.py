@@ -162,7 +162,9 @@ async def test_delete_names_what_goes_and_can_be_refused(orchestrator: Orchestra
         await person.sees("This cannot be undone.")
         await person.press("enter")  # the button that keeps it has the focus
         await person.sees("▸", "Pets")
-        await person.press("x", "y")
+        await person.press("x")
+        await person.sees("(n)")
+        await person.press("y")
         await person.sees("▸", "Tyres")
         await person.sees_no("Pets")
         assert [each.name for each in await orchestrator.inside.products()] == ["Tyres"]

@@ -108,7 +108,7 @@ async def test_no_key_overtakes_another_on_a_machine_that_is_slow(
         await person.sees("Host", " localhost ")
 
 
-async def test_nothing_is_deleted_by_what_was_typed_before_the_question_was_read(
+async def test_nothing_is_deleted_by_what_was_typed_before_the_question_was_there(
     embedded: Orchestrator,
 ) -> None:
     product = await embedded.inside.create_product(ProductDraft(name="Tyres"))
@@ -119,6 +119,19 @@ async def test_nothing_is_deleted_by_what_was_typed_before_the_question_was_read
         await person.sees("Delete subscription paid?")
         await person.press("y")
         await person.sees("No subscriptions yet")
+
+
+@pytest.mark.parametrize("step", ["tab", "shift+tab", "right", "left"])
+async def test_what_was_typed_before_the_question_was_there_gives_the_safe_answer(
+    embedded: Orchestrator, step: str
+) -> None:
+    product = await embedded.inside.create_product(ProductDraft(name="Tyres"))
+    await embedded.inside.create_subscription(product.id, SubscriptionDraft(name="paid"))
+    async with before(embedded.open) as person:
+        await person.sees("▸", "Tyres")
+        person.at_once("enter", "3", "x", step, "enter", "2")
+        await person.sees("Prefix")
+        await person.sees("Subscriptions 1/1")
 
 
 async def test_tab_completes_what_was_typed_before_it(embedded: Orchestrator) -> None:
