@@ -88,8 +88,7 @@ class Watched:
         return self.stored.values() or self.states.values()
 
     def when_seen(self, do: Callable[[], object]) -> None:
-        """Call `do` once there is more to work on than what is stored, never if that fails. The
-        last that is given is the one that counts."""
+        """Call `do` once there is more to work on than what is stored, never if that fails."""
         self._when_seen = do
 
     def rate(self, product_id: int) -> float:

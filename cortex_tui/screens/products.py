@@ -248,15 +248,17 @@ class ProductsScreen(Page):
     # -- commands -----------------------------------------------------------------------------
 
     def action_command(self, command_id: str) -> None:
-        """As everywhere; what needs an orchestrator waits until one is open."""
+        """As everywhere; what needs an orchestrator waits until one is open. The first does: what
+        was typed behind it, to go to where it leads, is no other command if that takes long."""
         command, watched = COMMANDS[command_id], self.cortex.watched
-        if watched.stored and command.scope is Scope.PRODUCTS and command.name not in OF_TABLE:
+        waits = watched.stored and command.scope is Scope.PRODUCTS and command.name not in OF_TABLE
+        if not waits:
+            super().action_command(command_id)
+        elif self.settled:
             row = self._table.selected
             meant = row.product.id if row else None
             watched.when_seen(partial(self.call_next, self._carry_out, command_id, meant))
-            self.settled = False  # what is typed behind it goes to where it leads
-        else:
-            super().action_command(command_id)
+            self.settled = False
 
     def _carry_out(self, command_id: str, product_id: int | None) -> None:
         """A command that waited, on the product that the cursor was on at the time."""

@@ -107,6 +107,21 @@ async def test_what_is_typed_behind_a_key_that_waits_goes_where_it_leads(
         await person.sees("drive q", "not configured")
 
 
+async def test_what_is_typed_behind_it_is_no_other_command_where_it_takes_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cortex_tui.typeahead.PATIENCE", 0.01)
+    async with opening(tmp_path, "Tyres") as (person, held):
+        await person.sees("Tyres")
+        person.at_once("n", *"bread", "question_mark")
+        await person.sees("Esc", "Close")
+        await person.press("escape")
+        held.may_open.set()
+        await person.sees("New product")
+        assert held.backend is not None
+        assert all(each.enabled for each in await held.backend.products())
+
+
 async def test_a_key_that_waits_holds_nothing_back_where_nothing_opens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
