@@ -527,9 +527,7 @@ async def test_disable_and_enable_from_its_page(orchestrator: Orchestrator, brok
     await product_of(orchestrator, broker)
     async with before(orchestrator.open) as person:
         await enter(person)
-        await person.press("escape")
-        await person.sees("(n)")
-        await person.press("d")
+        await person.press("escape", "d")
         await person.sees("– disabled")
         await person.press("r")
         await person.sees("The product is disabled")
