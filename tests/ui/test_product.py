@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from cortex_tui.backend import Unreachable
 from cortex_tui.demo.broker import Broker
 from cortex_tui.models import (
     BrokerConfig,
@@ -108,6 +109,23 @@ async def test_the_first_configuration_connects_once_and_nothing_is_lost(
         status = await embedded.inside.status(product.id)
         assert status.last_disconnected_at is None
         assert not person.line("Last ended")
+
+
+async def test_what_was_saved_is_told_so_where_its_connection_cannot_be_asked(
+    embedded: Orchestrator, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(_: int) -> None:
+        raise Unreachable("It is away.")
+
+    product = await embedded.inside.create_product(ProductDraft(name="Tyres"))
+    monkeypatch.setattr(embedded.inside, "status", away)
+    async with before(embedded.open) as person:
+        await enter(person)
+        await person.type(broker.host)
+        await person.press("f2")
+        await person.sees("Saved.")
+        assert (await embedded.inside.config(product.id)).mqtt_config
+        assert not person.line("It is away.")
 
 
 async def test_a_long_value_shows_its_start_until_its_field_is_entered(
