@@ -17,6 +17,7 @@ from cortex_tui.local import outbox as outbox_room
 from cortex_tui.local.backend import LocalBackend
 from cortex_tui.local.connection import Arrivals, Connection
 from cortex_tui.local.pipeline import _TOO_MANY
+from cortex_tui.local.splitter import Publish
 from cortex_tui.models import (
     Action,
     Product,
@@ -137,12 +138,13 @@ async def test_what_is_sent_again_is_neither_counted_nor_acted_on_again(
     config = draft(broker, clean_session=False, topics=topics)
     product = await connected(local, config, always)
     await subscribed(local, product)
-    acknowledge = Connection.acknowledge
-    monkeypatch.setattr(Connection, "acknowledge", lambda *_: None)
-    for number in range(5):
-        publish(broker, TOPIC, event(number), qos=qos)
-    await received(local, product.id, 5)
-    monkeypatch.setattr(Connection, "acknowledge", acknowledge)
+    withheld: list[Publish] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(Connection, "acknowledge", lambda _, came: withheld.extend(came.messages))
+        for number in range(5):
+            publish(broker, TOPIC, event(number), qos=qos)
+        # They are counted a moment before they would be acknowledged.
+        await until(lambda: len(withheld) == 5)
     await local.reconnect(product.id)
     await until(lambda: broker.log.count("(d1, q") == 5)  # sent again, as duplicates
     publish(broker, TOPIC, event(99), qos=qos)
