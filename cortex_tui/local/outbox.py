@@ -288,27 +288,31 @@ class Outbox:
         self._seen = Load(row["jobs"], row["size"]).minus(before)
 
     def _keep(self, states: tuple[str, ...], jobs: int, size: int) -> int:
-        """Delete all but the newest jobs in `states`, a part at a time; returns how many went."""
+        """Delete all but the newest jobs in `states`, a part at a time; returns how many went.
+
+        Looks for the newest that is to go, and not for the oldest that stays: an older one that
+        ends between the look and the deletion would go too, however few there are.
+        """
         chosen = json.dumps(states)
         [row] = self._store.rows(
-            """SELECT MIN(id) AS oldest FROM (
+            """SELECT MAX(id) AS newest FROM (
                 SELECT id, ROW_NUMBER() OVER newest AS place,
                     SUM(COALESCE(LENGTH(event), 0) + COALESCE(LENGTH(content), 0)
                         + LENGTH(action)) OVER newest AS size
                 FROM outbox WHERE state IN (SELECT value FROM json_each(?))
                 WINDOW newest AS (ORDER BY id DESC)
-            ) WHERE place <= ? AND size <= ?""",
+            ) WHERE place > ? OR size > ?""",
             chosen,
             jobs,
             size,
         )
         deleted = 0
-        while row["oldest"] is not None:
+        while row["newest"] is not None:
             with self._store.writing() as db:
                 part = db.conn.execute(
-                    """DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE id < ?
+                    """DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE id <= ?
                         AND state IN (SELECT value FROM json_each(?)) LIMIT ?)""",
-                    (row["oldest"], chosen, PRUNED_AT_ONCE),
+                    (row["newest"], chosen, PRUNED_AT_ONCE),
                 ).rowcount
             deleted += part
             if part < PRUNED_AT_ONCE:

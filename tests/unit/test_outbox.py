@@ -246,6 +246,24 @@ def test_a_prune_before_an_end_is_committed_does_not_hide_it(
     assert room.outbox.room.jobs == outbox_room.MAX_PENDING
 
 
+def test_a_job_that_ends_while_pruning_is_kept(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    room.add(room.job(1), room.job(2, params={"a": "{{nothing}}"}))
+    target = room.job(1).target
+    claims, _ = room.outbox.turn([], {target: 1}, NOW + 1)
+    real, ends = room.store.rows, [Verdict(claims[0], JobState.DEAD, "no")]
+
+    def reads(sql: str, *arguments: object) -> list[Any]:
+        found = real(sql, *arguments)
+        if '["dead"]' in arguments:  # as the delivery does, on another thread
+            room.outbox.turn([ends.pop()], {target: 0}, NOW + 2)
+        return found
+
+    monkeypatch.setattr(room.store, "rows", reads)
+    room.outbox.prune()
+    assert not ends
+    assert room.states == ["dead", "dead"]
+
+
 def test_a_prune_that_failed_is_made_up_for(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     room.add(room.job(1))
     with monkeypatch.context() as broken:
