@@ -306,6 +306,8 @@ class LocalBackend:
             self._connections.apply(product_id)
 
         await self._change(product_id, apply)
+        # Whoever asks for the status next is to be told of the new connection, not of the old one.
+        await asyncio.to_thread(self._connections.settle)
 
     async def status(self, product_id: int) -> ConnectionStatus:
         # What pollers ask for most: in this thread, as long as nothing was written since.

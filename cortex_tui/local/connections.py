@@ -30,6 +30,8 @@ from cortex_tui.topics import broker_filters
 
 CLOSE_TIMEOUT = 1.0
 """Seconds the good-byes to the brokers may take."""
+SETTLE_TIMEOUT = 1.0
+"""Seconds the network thread is given to begin what it was told."""
 REMOVE_TIMEOUT = 10.0
 """Seconds for the batch that is being committed while its product is deleted."""
 
@@ -113,6 +115,10 @@ class Connections:
             self._network.call(partial(connection.interrupt, problem))
         else:
             self._network.call(partial(connection.start, self._plan(run)))
+
+    def settle(self) -> None:
+        """Wait until what was told so far has begun, within reason."""
+        self._network.finish(SETTLE_TIMEOUT)
 
     def apply_subscriptions(self, product_id: int) -> None:
         """Listen to what is enabled now, over the connection that runs and by its configuration,

@@ -1,6 +1,7 @@
 """The embedded orchestrator against real brokers: connect, listen, lose the broker, come back."""
 
 import threading
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from cortex_tui.demo.broker import Amqtt, Broker
+from cortex_tui.local import connections as connections_room
 from cortex_tui.local.backend import LocalBackend
 from cortex_tui.local.connection import Connection
 from cortex_tui.local.link import Link
@@ -23,7 +25,7 @@ from cortex_tui.states import ConnectionState
 from tests.brokers import ANONYMOUS, StartMosquitto, acl, publish, tls, users
 from tests.certificates import Authority
 from tests.orchestrators import TOPIC, configured, connected, draft, reaches, received
-from tests.waiting import until
+from tests.waiting import DEADLINE, until
 
 PENDING = SubscriptionDraft(name="payment_marked_as_pending", application_id="ABC123")
 EVERYTHING = SubscriptionDraft(name="everything", application_id="ABC123", event="*")
@@ -82,6 +84,18 @@ async def test_a_connection_that_begins_anew_is_never_latched_for_no_reason(
     await local.reconnect(product.id)
     await until(lambda: any(link.error for link in told))
     assert all(link.error for link in told if link.state is LATCHED)
+
+
+async def test_after_a_reconnect_the_old_connection_is_told_no_longer(
+    local: LocalBackend, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections_room, "SETTLE_TIMEOUT", DEADLINE)
+    product = await connected(local, draft(broker), PENDING)
+    local._connections._network.call(partial(time.sleep, 0.2))  # it has much to do
+    await local.reconnect(product.id)
+    reason = (await local.status(product.id)).last_disconnect_reason
+    assert reason is not None
+    assert reason.startswith("It was closed from here")
 
 
 async def test_it_speaks_mqtt_5_where_the_broker_does(
