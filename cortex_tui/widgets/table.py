@@ -194,14 +194,12 @@ class Table(ScrollView, Generic[Row], can_focus=True):
         """Sort by a column; the other way round where it was sorted by that already."""
         self.order_by(key, not self._reverse if key == self._sort else False)
 
-    def sort_next(self) -> str:
-        """Sort by the next column that is in view, and return its title."""
+    def sort_next(self) -> None:
+        """Sort by the next column that is in view."""
         in_view = {self._sort, *(place.column.key for place in self._places)}
         sortable = [column for column in self._columns if column.sort and column.key in in_view]
         at = next(i for i, column in enumerate(sortable) if column.key == self._sort)
-        following = sortable[(at + 1) % len(sortable)]
-        self.sort_by(following.key)
-        return following.title
+        self.sort_by(sortable[(at + 1) % len(sortable)].key)
 
     def sort_reverse(self) -> None:
         """Turn the order round."""
