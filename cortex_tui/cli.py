@@ -7,11 +7,10 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -35,9 +34,7 @@ if TYPE_CHECKING:
     from cortex_tui.app import CortexApp, OpenBackend, ReadStored
     from cortex_tui.backend import Backend
     from cortex_tui.invocation import Invocation
-    from cortex_tui.settings import Context, Remembered, Settings, Target
-
-SERVED = "the HTTP API changes things"
+    from cortex_tui.settings import Remembered, Target
 
 
 @contextmanager
@@ -66,9 +63,9 @@ class _Cortex(click.Group):
         return super().get_command(ctx, cmd_name)
 
     def _add_those_of_other_rooms(self) -> None:
-        from cortex_tui import diagnosing, happenings, scripting
+        from cortex_tui import diagnosing, happenings, hosting, scripting
 
-        for room in (scripting, happenings, diagnosing):
+        for room in (scripting, happenings, diagnosing, hosting):
             room.register(self)
 
     def make_context(self, *arguments: Any, **options: Any) -> click.Context:
@@ -233,6 +230,8 @@ def demo(invocation: "Invocation", rate: float, port: int | None) -> None:
       cortex demo --port 8004          and in a second terminal:
       cortex --url http://127.0.0.1:8004 events "car tyres" --follow
     """
+    from cortex_tui.hosting import SERVED
+
     _need_terminal()
     if port is not None:
         invocation.check_may_change(SERVED)
@@ -241,6 +240,7 @@ def demo(invocation: "Invocation", rate: float, port: int | None) -> None:
 
 async def _demo(invocation: "Invocation", rate: float, port: int | None) -> None:
     from cortex_tui import demo
+    from cortex_tui.hosting import served
     from cortex_tui.local.backend import LocalBackend
     from cortex_tui.settings import Context, Remembered, Target
 
@@ -253,128 +253,12 @@ async def _demo(invocation: "Invocation", rate: float, port: int | None) -> None
             context = Context(read_only=invocation.target.context.read_only)
             target = Target(f"demo on {running.broker_name}", context)
             nothing = Remembered(None)  # and nothing is left behind
-            async with _served(running.backend, port) as url:
+            async with served(running.backend, port) as url:
                 if url is not None:
                     target = dataclasses.replace(target, name=f"{target.name}, {url}")
                 await _show(_app(invocation, already_open, target, nothing), invocation)
     except demo.BrokerFailed as error:
         fail(str(error))
-
-
-@asynccontextmanager
-async def _served(backend: "Backend", port: int | None) -> AsyncIterator[str | None]:
-    """Where `backend` is served to this machine; nowhere without a `port`."""
-    from cortex_tui.settings import environment_token
-
-    if port is None:
-        yield None
-        return
-    server = _server()
-    app = server.create_app(backend, token=environment_token())
-    async with server.serving(app, port=port) as url:
-        yield url
-
-
-@main.command(
-    epilog=exit_codes(
-        {
-            FINE: "stopped, by SIGTERM or Ctrl+C",
-            USAGE: "wrong usage, or a library is missing",
-            UNREACHABLE: "it cannot listen there, or its database cannot be opened",
-            INTERRUPTED: "given up with Ctrl+C before it served",
-        }
-    )
-)
-@click.option("--db", type=click.Path(path_type=Path), help="The same as before the command.")
-@click.option(
-    "--host",
-    metavar="ADDRESS",
-    default="127.0.0.1",
-    show_default=True,
-    help="Address to listen on.",
-)
-@click.option(
-    "--port",
-    type=Whole(0, 65_535),
-    metavar="PORT",
-    default=8004,
-    show_default=True,
-    help="Port to listen on; 0: any.",
-)
-@click.option(
-    "--token-file",
-    type=click.Path(path_type=Path),
-    help="Its one line is the token. [env: CORTEX_TOKEN, itself]",
-)
-@click.option("--tls-cert", type=click.Path(path_type=Path), help="PEM file with the chain.")
-@click.option("--tls-key", type=click.Path(path_type=Path), help="PEM file with its private key.")
-@click.option(
-    "--log-format",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Of the log, on stderr.",
-)
-@click.pass_obj
-def serve(invocation: "Invocation", /, db: Path | None, **options: Any) -> None:
-    """Serve the HTTP API of an orchestrator, without screens.
-
-    It runs the products of its database, for every `cortex --url` and every other client. Without
-    a token it listens to this machine only.
-
-    \b
-    Examples:
-      cortex serve
-      cortex serve --db /srv/cortex.db --host 0.0.0.0 \\
-          --token-file /etc/cortex/token --tls-cert cert.pem --tls-key key.pem
-    """
-    context = invocation.target.context
-    if db is not None:
-        context = dataclasses.replace(context, db=db, url=None)
-    if context.url is not None:
-        fail("a remote orchestrator serves itself", "Choose a database: cortex serve --db PATH.")
-    invocation.check_may_change(SERVED)
-    server = _server()
-    try:
-        daemon.run(_serve(server, invocation.settings, context, **options))
-    except server.Misused as error:
-        fail(error.message, error.hint, USAGE)
-
-
-async def _serve(
-    server: ModuleType,
-    settings: "Settings",
-    context: "Context",
-    *,
-    host: str,
-    token_file: Path | None,
-    **options: Any,
-) -> None:
-    from cortex_tui.opening import open_local
-    from cortex_tui.settings import environment_token, read_secret
-
-    token = read_secret(token_file, "--token-file") if token_file else environment_token()
-    server.check_binding(host, token)
-    backend = await open_local(context, settings)
-
-    def ready(url: str) -> None:
-        backend.announce(url)
-        click.echo(f"Cortex listens on {url}")
-
-    try:
-        hosts = server.hosts_of(host, token)
-        app = server.create_app(backend, token=token, allowed_hosts=hosts)
-        await server.serve(app, host=host, on_ready=ready, **options)
-    finally:
-        await backend.aclose()
-
-
-def _server() -> ModuleType:
-    try:
-        from cortex_tui import server
-    except ImportError:
-        fail("serving needs more libraries", "Install them: pip install 'cortex-tui[server]'")
-    return server
 
 
 async def _run_app(invocation: "Invocation") -> None:
