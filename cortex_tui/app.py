@@ -10,19 +10,17 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.filter import LineFilter
-from textual.notifications import Notify
 from textual.reactive import Initialize, Reactive
 from textual.screen import Screen
 from textual.theme import Theme
-from textual.widgets._toast import Toast, ToastHolder
 
 from cortex_tui import commands, themes
-from cortex_tui.backend import Backend, BackendError
+from cortex_tui.backend import Backend
 from cortex_tui.commands import COMMANDS, Scope
 from cortex_tui.screens.base import Commanded, Page
 from cortex_tui.screens.find import (
@@ -40,11 +38,10 @@ from cortex_tui.screens.help import HelpDialog
 from cortex_tui.screens.products import ProductsScreen
 from cortex_tui.settings import Remembered, Target
 from cortex_tui.terminal import TerminalDriver
-from cortex_tui.typeahead import TypeaheadApp
+from cortex_tui.toasts import ToastingApp
 from cortex_tui.watched import Watched
 from cortex_tui.widgets.inert import Ascii, EightBit, Inert, speaks_utf8
 from cortex_tui.widgets.text import KEY, MUTED, STRONG, WARN, plain, said
-from cortex_tui.wording import worded
 
 if TYPE_CHECKING:
     from cortex_tui.models import Product
@@ -75,7 +72,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class CortexApp(TypeaheadApp[None]):
+class CortexApp(ToastingApp):
     """Paints its first frame at once, and opens its backend behind it."""
 
     CSS_PATH = "cortex.tcss"
@@ -249,44 +246,7 @@ class CortexApp(TypeaheadApp[None]):
             context = Content.assemble(context, ("  read-only", WARN))
         return Content.styled(" › ", MUTED).join(way), context
 
-    # -- telling ------------------------------------------------------------------------------
-
-    def notify(
-        self,
-        message: str,
-        *,
-        title: str = "",
-        severity: Literal["information", "warning", "error"] = "information",
-        timeout: float | None = None,
-        markup: bool = False,
-    ) -> None:
-        """Show a toast; whatever it says is shown as it is written, never as markup."""
-        super().notify(
-            plain(message),
-            title=plain(title),
-            severity=severity,
-            timeout=timeout,
-            markup=False,
-        )
-
-    def on_notify(self, event: Notify) -> None:
-        """A toast takes the place of the one before, but of an error, which stays for its time."""
-        for before in list(self._notifications):
-            if before.severity != "error" or before.message == event.notification.message:
-                self._unnotify(before, refresh=False)
-        for holder in self.screen.query(ToastHolder) if self.screen_stack else ():
-            if not any(toast._notification in self._notifications for toast in holder.query(Toast)):
-                holder.remove()  # Textual itself would leave it, empty
-
-    def end_toasts(self) -> None:
-        """Show toasts no longer, but errors, which stay for their time."""
-        for toast in list(self._notifications):
-            if toast.severity != "error":
-                self._unnotify(toast)
-
-    def tell(self, error: BackendError) -> None:
-        """Tell a person what failed, and what to do about it."""
-        self.notify(worded(error.text), severity="error", timeout=8)
+    # -- how it looks -------------------------------------------------------------------------
 
     def get_key_display(self, binding: Binding) -> str:
         """`F2`, `Enter`, `^p`, `n`."""
@@ -300,6 +260,24 @@ class CortexApp(TypeaheadApp[None]):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), *self._last_filters]
+
+    # -- remembering, each context for itself -------------------------------------------------
+
+    def remember(self, name: str, value: object) -> None:
+        """Keep a value until the next run, for the context that is open."""
+        if value != self.recall(name):
+            self.remembered.set(f"{name} {self.target.name}", value)
+
+    def recall(self, name: str) -> Any:
+        """A value that was kept; it may be anything, since it comes from a file."""
+        return self.remembered.get(f"{name} {self.target.name}")
+
+    def recall_order(self, name: str) -> tuple[str, bool]:
+        """The order a table was left in: a column, and whether the other way round."""
+        match self.recall(name):
+            case [str() as key, bool() as reverse]:
+                return key, reverse
+        return "name", False
 
     # -- commands -----------------------------------------------------------------------------
 
@@ -356,24 +334,6 @@ class CortexApp(TypeaheadApp[None]):
 
     def do_context(self) -> None:
         self.push_screen(FindDialog("a context", self.choices("context")))
-
-    # -- remembering, each context for itself -------------------------------------------------
-
-    def remember(self, name: str, value: object) -> None:
-        """Keep a value until the next run, for the context that is open."""
-        if value != self.recall(name):
-            self.remembered.set(f"{name} {self.target.name}", value)
-
-    def recall(self, name: str) -> Any:
-        """A value that was kept; it may be anything, since it comes from a file."""
-        return self.remembered.get(f"{name} {self.target.name}")
-
-    def recall_order(self, name: str) -> tuple[str, bool]:
-        """The order a table was left in: a column, and whether the other way round."""
-        match self.recall(name):
-            case [str() as key, bool() as reverse]:
-                return key, reverse
-        return "name", False
 
     def _dress(self, theme: str) -> None:
         self.theme = theme
