@@ -299,7 +299,7 @@ async def test_a_paused_list_of_actions_stands_still_and_catches_up(
         set_off(broker, "POL-1")
         await dead(orchestrator, product, 2)
         await person.sees("( ) dead 2")
-        assert person.line("Space  follow again")
+        await person.sees("Space  follow again")
         await person.press("space")
         await person.sees("▸ ✗ dead", "other")
         await person.press("space")

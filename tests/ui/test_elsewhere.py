@@ -1,6 +1,7 @@
 """A person before an orchestrator elsewhere: one that fails, is slow, rejects or knows less; and
 contexts to switch between."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -9,7 +10,6 @@ from typing import Any
 
 import httpx
 import pytest
-from textual.events import Key
 
 from cortex_tui.backend import Backend
 from cortex_tui.local.backend import LocalBackend
@@ -125,17 +125,20 @@ async def test_a_key_asks_again_at_once(web: StartWeb, monkeypatch: pytest.Monke
 
 
 async def test_keys_in_a_burst_ask_again_once() -> None:
-    opened = []
+    opened, may_open = [], asyncio.Event()
 
     async def open_backend(_: Target) -> Backend:
         opened.append(await RemoteBackend.open(NOWHERE))
+        if len(opened) == 2:
+            await may_open.wait()
         return opened[-1]
 
     async with before(open_backend) as person:
         await person.sees("The orchestrator cannot be asked")
-        for _ in range(4):
-            person.app.post_message(Key("r", "r"))
+        person.at_once(*"rrrr")
         await person.sees("It is being opened.")
+        await until(lambda: not person.app._typed and person.app._awaited is None)
+        may_open.set()
         await until(lambda: len(opened) == 2 and opened[0]._closed.is_set())
         await person.sees("The orchestrator cannot be asked")
         assert len(opened) == 2

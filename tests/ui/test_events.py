@@ -237,7 +237,7 @@ async def test_what_comes_too_fast_is_passed_over_and_said(
         await person.sees("2 older ones are not shown", "6 shown")
         await person.press("end")
         await person.sees("8 shown")
-        assert not person.line("not shown")
+        await person.sees_no("not shown")
 
 
 async def test_an_event_says_what_was_so_at_a_glance(

@@ -143,7 +143,7 @@ async def test_what_was_asked_for_at_the_start_is_gone_back_to(tmp_path: Path) -
         await say(person, "ctx test")
         await person.sees("cortex", "test")
         await person.sees("No products yet")
-        assert not person.line("read-only")
+        await person.sees_no("read-only")
 
 
 async def test_one_context_alone_cannot_be_left(embedded: Orchestrator) -> None:
