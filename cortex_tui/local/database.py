@@ -70,13 +70,13 @@ class DatabaseFile:
                 self._writer.conn.execute("BEGIN IMMEDIATE")
                 try:
                     yield self._writer
+                    self._writer.conn.execute("COMMIT")
                 except sqlite3.IntegrityError as error:
                     self._roll_back()
                     raise Conflict(taken, "Choose another name.") from error
                 except BaseException:
                     self._roll_back()
                     raise
-                self._writer.conn.execute("COMMIT")
             finally:
                 self.version += 1
 

@@ -312,6 +312,17 @@ def test_a_full_disk_is_called_one(store: Store) -> None:
     assert store.create_product(ProductDraft(name="Tyres")).name == "Tyres"
 
 
+def test_a_commit_that_fails_leaves_no_transaction_open(store: Store) -> None:
+    def refuse(_: int, operation: str | None, *__: object) -> int:
+        return sqlite3.SQLITE_DENY if operation == "COMMIT" else sqlite3.SQLITE_OK
+
+    store._writer.conn.set_authorizer(refuse)
+    with pytest.raises(sqlite3.DatabaseError):
+        store.create_product(ProductDraft(name="Tyres"))
+    store._writer.conn.set_authorizer(None)
+    assert store.create_product(ProductDraft(name="Tyres")).name == "Tyres"
+
+
 def test_subscriptions_that_did_not_change_are_not_read_into_models_again(store: Store) -> None:
     product = store.create_product(ProductDraft(name="p"))
     first, second = (
