@@ -259,7 +259,10 @@ class Delivery:
                 await asyncio.to_thread(self._outbox.prune)
             except Exception:
                 log.exception("the outbox cannot be kept to its limits")
-            self._on_pruned()
+            try:
+                self._on_pruned()
+            except Exception:
+                log.exception("nobody could be told of the room in the outbox")
             await asyncio.sleep(PRUNE_INTERVAL)
 
     async def _end(self) -> None:
