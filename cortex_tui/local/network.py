@@ -163,11 +163,12 @@ class Network:
         return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
 
     def _guarded(self, function: Callable[..., None], **arguments: bool) -> None:
-        # Whoever is called handles its own failures; what is left would end every connection.
+        # Whoever is called handles its own failures; what is left would end every connection, or
+        # one dialer after another.
         try:
             function(**arguments)
         except Exception:
-            log.exception("a call on the network thread failed")
+            log.exception("a call on %s failed", threading.current_thread().name)
 
     def _wake(self) -> None:
         with contextlib.suppress(OSError):  # it is awake already, or closed
@@ -180,5 +181,5 @@ class Network:
 
     def _dialer(self) -> None:
         while True:
-            self._dials.get()()
+            self._guarded(self._dials.get())
             self._idle_dialers.release()

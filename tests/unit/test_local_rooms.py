@@ -115,6 +115,15 @@ def test_what_blocks_does_not_hold_the_network_up() -> None:
     network.close(5)
 
 
+def test_a_dialer_outlives_what_fails_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cortex_tui.local.network.DIALERS", 1)
+    network, seen = Network(lambda: None), list[str]()
+    network.call(lambda: network.dial(partial(seen.remove, "what is not there")))
+    network.call(lambda: network.dial(lambda: seen.append("dialled")))
+    wait_until(lambda: seen == ["dialled"])
+    network.close(5)
+
+
 # -- changes ----------------------------------------------------------------------------------
 
 
