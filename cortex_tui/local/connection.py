@@ -140,6 +140,8 @@ class Connection:
         if self._plan is None:
             return
         self._plan = replace(self._plan, filters=filters, qos=qos)
+        if self._successor is not None:
+            self._successor = replace(self._successor, filters=filters, qos=qos)
         if self.link.state is ConnectionState.CONNECTED:
             self._listen()
 
