@@ -37,6 +37,8 @@ class Live:
         self._readers: set[_Reader] = set()
         self._encoded: dict[int, bytes] = {}
         self._closed = False
+        self._beats = 0
+        """How many were taken."""
         self.states: dict[int, ProductState] = {}
         self.started = False
         """Whether the backend has given its first beat."""
@@ -51,8 +53,11 @@ class Live:
         while True:
             try:
                 async with contextlib.aclosing(self._backend.watch()) as beats:
+                    whole = True
                     async for beat in beats:
-                        self._take(beat)
+                        # The first beat is whole: what it lacks is gone.
+                        self._take({**dict.fromkeys(self.states), **beat} if whole else beat)
+                        whole = False
             except Exception:
                 logger.exception("The watch of the backend failed; it starts again")
             self._end_streams()
@@ -66,6 +71,7 @@ class Live:
             else:
                 self.states[product_id] = state
         self.started = True
+        self._beats += 1
         for reader in self._readers:
             reader.changed.update(beat)
             reader.wake.set()
@@ -106,9 +112,15 @@ class Live:
             self._readers.discard(reader)
 
     async def _look(self) -> None:
-        """See every product as it is now: the next beat of the watch is yet to come."""
-        async with contextlib.aclosing(self._backend.watch()) as beats:
-            self._take(await anext(beats, {}))
+        """See every product as it is now: the next beat of the watch is yet to come. What is
+        overtaken by one may be older than that, and is looked at again."""
+        while not self._closed:
+            before = self._beats
+            async with contextlib.aclosing(self._backend.watch()) as beats:
+                beat: Mapping[int, ProductState | None] = await anext(beats, {})
+            if self._beats == before:
+                self._take(beat)
+                return
 
     def _event(self, product_ids: set[int]) -> bytes:
         pairs = (b'"%d":%b' % (number, self._json(number)) for number in sorted(product_ids))
