@@ -181,9 +181,12 @@ class LocalBackend:
         return await asyncio.to_thread(self._store.products)
 
     async def create_product(self, draft: ProductDraft) -> Product:
-        product = await asyncio.to_thread(self._store.create_product, draft)
-        self._changes.mark(product.id)
-        return product
+        def create() -> Product:
+            created = self._store.create_product(draft)
+            self._changes.mark(created.id)
+            return created
+
+        return await self._change(None, create)
 
     async def update_product(self, product_id: int, change: ProductChange) -> Product:
         def update() -> Product:
@@ -381,9 +384,10 @@ class LocalBackend:
 
     # -- below --------------------------------------------------------------------------------
 
-    async def _change(self, product_id: int, change: Callable[[], T]) -> T:
-        """Run one change in a thread, one after another, and tell the watchers. Once it has begun
-        it goes to its end, also where nobody waits for it any more."""
+    async def _change(self, product_id: int | None, change: Callable[[], T]) -> T:
+        """Run one change in a thread, one after another, and tell the watchers of its product,
+        where that is known before. Once it has begun it goes to its end, also where nobody waits
+        for it any more."""
         await self._changing.acquire()
         # Nothing is awaited between these lines: whoever has the lock is sure to give it back.
         if self._closed:
@@ -397,9 +401,10 @@ class LocalBackend:
             running.add_done_callback(_log_failure)
             raise
 
-    def _changed(self, product_id: int, ended: asyncio.Future[T]) -> None:
+    def _changed(self, product_id: int | None, ended: asyncio.Future[T]) -> None:
         self._changing.release()
-        self._changes.mark(product_id)
+        if product_id is not None:
+            self._changes.mark(product_id)
         if not ended.cancelled():
             ended.exception()  # seen, also where nobody waits for it
 

@@ -112,3 +112,30 @@ async def test_closing_lets_a_change_that_has_begun_go_to_its_end(
             await local.update_product(product.id, ProductChange(name="too late"))
     finally:
         await again.aclose()
+
+
+async def test_a_product_that_nobody_waited_for_is_told_to_the_watchers(
+    local: LocalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, opened, create = threading.Event(), threading.Event(), local._store.create_product
+
+    def held(draft: ProductDraft) -> Product:
+        begun.set()
+        opened.wait(20)
+        return create(draft)
+
+    monkeypatch.setattr(local._store, "create_product", held)
+    async with contextlib.aclosing(local.watch()) as beats:
+        assert await anext(beats) == {}
+        caller = asyncio.create_task(local.create_product(ProductDraft(name="Tyres")))
+        await until(begun.is_set)
+        caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        closing = asyncio.create_task(local._changing.acquire())
+        opened.set()
+        await closing  # as `aclose` waits for it
+        local._changing.release()
+        [product] = await local.products()
+        async with asyncio.timeout(20):
+            assert list(await anext(beats)) == [product.id]
