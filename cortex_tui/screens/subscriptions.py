@@ -38,6 +38,8 @@ class SubscriptionsPane(TablePane):
         self._cut = TopicCut()
         self._wanted: dict[int, bool] = {}
         """Switched, and not yet confirmed by the backend."""
+        self._changes = 0
+        """How often a row was changed from here."""
         self._counters = Lines(id="counters")
         self.topics = TopicsConfig()
         """What derived topics are derived from."""
@@ -81,8 +83,13 @@ class SubscriptionsPane(TablePane):
         return known and any(row.stats.rate_1m or row.stats.rate_5m for row in self.rows)
 
     async def load(self) -> None:
-        """Read the subscriptions anew; a row that is being switched keeps what was asked for."""
-        self.show(await self.backend.subscriptions(self._product_id))
+        """Read the subscriptions anew, and once more where that was overtaken by a change; a row
+        that is being switched keeps what was asked for."""
+        read_at = None
+        while read_at != self._changes:
+            read_at = self._changes
+            rows = await self.backend.subscriptions(self._product_id)
+        self.show(rows)
 
     def show(self, subscriptions: Sequence[Subscription]) -> None:
         """Show these subscriptions."""
@@ -112,8 +119,9 @@ class SubscriptionsPane(TablePane):
         self._counters.show(at_most(LINES, lines))
         self._counters.display = row is not None
 
-    def _put(self, row: Subscription) -> None:
-        self.listing.put([row])
+    def _put(self, *rows: Subscription, gone: Sequence[int] = ()) -> None:
+        self._changes += 1
+        self.listing.put(rows, gone=gone)
         self._say()
 
     @on(Table.Moved)
@@ -315,8 +323,7 @@ class SubscriptionsPane(TablePane):
         )
         if await self.app.push_screen_wait(deletion(f"subscription {row.name}", counted)):
             await self.backend.delete_subscription(self._product_id, row.id)
-            self.listing.put([], gone=[row.id])
-            self._say()
+            self._put(gone=[row.id])
 
     def do_sort(self) -> None:
         self.listing.table.sort_next()

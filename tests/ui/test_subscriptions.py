@@ -13,6 +13,7 @@ from cortex_tui.local.recent import Recent
 from cortex_tui.models import Action, Product, Subscription, SubscriptionDraft
 from cortex_tui.remote import RemoteBackend
 from cortex_tui.screens.product import ProductScreen
+from cortex_tui.screens.subscriptions import SubscriptionsPane
 from cortex_tui.server import create_app, serving
 from cortex_tui.widgets.table import Table
 from tests.brokers import ANONYMOUS, StartMosquitto, publish
@@ -204,6 +205,36 @@ async def test_an_orchestrator_of_the_reference_has_four_counters(
             await person.sees("0 actions executed", "0 failed")
             await person.sees("paid", " 0 ", " – ", " – ")
             assert not person.line("matched")
+
+
+async def test_an_answer_that_was_overtaken_puts_nothing_back(
+    embedded: Orchestrator, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    product = await product_of(embedded, broker)
+    asked, answer, read = asyncio.Event(), asyncio.Event(), embedded.inside.subscriptions
+
+    async def late(product_id: int) -> list[Subscription]:
+        rows = await read(product_id)
+        asked.set()
+        await answer.wait()
+        return rows
+
+    async with before(embedded.open, size=WIDE) as person:
+        await enter(person)
+        monkeypatch.setattr(embedded.inside, "subscriptions", late)
+        publish(broker, TOPIC, '{"event": "paid"}')
+        await asked.wait()
+        await person.press("space")
+        await person.sees("▸ ○ off", "audit")
+
+        async def switched() -> bool:
+            return any(row.name == "audit" and not row.enabled for row in await read(product.id))
+
+        await until(switched)
+        await until(lambda: not person.app.screen.query_one(SubscriptionsPane)._wanted)
+        answer.set()
+        await person.sees("paid", " 1 ")
+        assert person.line("▸ ○ off", "audit")
 
 
 async def test_an_answer_that_comes_while_the_page_is_taken_down_harms_nothing(
