@@ -336,7 +336,10 @@ class ConfigPane(Pane):
             self._complain()
             return False
         draft = ConfigDraft(broker=self.broker.draft, topics=self.topics.draft)
-        config = self._stored
+        return await self._replace(self._stored, draft)
+
+    async def _replace(self, config: MqttConfig | None, draft: ConfigDraft) -> bool:
+        """Save `draft` over `config`, and over no other that somebody else saved meanwhile."""
         try:
             saved = await self.backend.save_config(
                 self._product_id, draft, if_version=config.version if config else None
@@ -371,9 +374,7 @@ class ConfigPane(Pane):
             )
         )
         if answer == "mine":
-            saved = await self.backend.save_config(self._product_id, draft)
-            self.load(ConfigDocument(product_id=self._product_id, mqtt_config=saved.mqtt_config))
-            return True
+            return await self._replace(theirs, draft)
         if answer == "theirs":
             self.load(await self.backend.config(self._product_id))
         return False

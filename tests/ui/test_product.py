@@ -530,6 +530,26 @@ async def test_somebody_elses_change_is_not_overwritten_silently(
         await until(overwritten)
 
 
+async def test_only_the_change_that_was_shown_is_overwritten(
+    embedded: Orchestrator, broker: Broker
+) -> None:
+    product = await product_of(embedded, broker)
+    async with before(embedded.open, size=WIDE) as person:
+        await enter(person)
+        await to(person, "Client id")
+        await person.type("mine")
+        await embedded.inside.save_config(product.id, draft(broker, client_id="theirs"))
+        await person.press("f2")
+        await person.sees("mine", "theirs")
+        await embedded.inside.save_config(product.id, draft(broker, client_id="third"))
+        await person.press("o")
+        await person.sees("mine", "third")
+        assert (await stored(embedded, product)).broker.client_id == "third"
+        await person.press("o")
+        await person.sees("Saved.")
+        assert (await stored(embedded, product)).broker.client_id == "mine"
+
+
 async def test_a_product_deleted_elsewhere_is_left(
     orchestrator: Orchestrator, broker: Broker
 ) -> None:
