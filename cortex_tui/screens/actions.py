@@ -270,7 +270,8 @@ class ActionsPane(LivePane):
 
     async def do_retry(self) -> None:
         job = self._selected
-        await self._begin_retry(JobChoice(job_id=job.id))
+        if not await self._begin_retry(JobChoice(job_id=job.id)):
+            return
         async for now in followed(self.backend, job):
             job = now
         tell_outcome(self.cortex, job)

@@ -14,7 +14,7 @@ import pytest
 
 from cortex_tui.delivery_settings import DeliverySettings, EmailSettings, HttpSettings
 from cortex_tui.demo.broker import Broker
-from cortex_tui.events import DISCARDABLE, Job, JobState
+from cortex_tui.events import DISCARDABLE, Job, JobChoice, JobState
 from cortex_tui.local.backend import LocalBackend
 from cortex_tui.models import Action, Product, SubscriptionDraft
 from cortex_tui.screens import actions as tab
@@ -341,6 +341,28 @@ async def test_an_empty_list_never_contradicts_the_number_above_it(
         assert not person.line("None dead")
         behind = False
         await person.sees("▸ ✗ dead", "webhook", "other")
+
+
+async def test_what_was_discarded_meanwhile_is_not_given_up_again(
+    embedded: Orchestrator, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await given_up(embedded, broker)
+    retry = embedded.inside.retry_jobs
+
+    async def late(product_id: int, choice: JobChoice) -> int:
+        await embedded.inside.discard_jobs(product_id, JobChoice())
+        return await retry(product_id, choice)
+
+    monkeypatch.setattr(embedded.inside, "retry_jobs", late)
+    async with before(embedded.open) as person:
+        await enter(person)
+        await person.sees("▸ ✗ dead")
+        told = list[str]()
+        monkeypatch.setattr(person.app, "notify", lambda message, **_: told.append(message))
+        await person.press("t")
+        await until(lambda: told)
+        await until(lambda: all(each.group != "commands" for each in person.app.workers))
+        assert told == ["It is gone already."]
 
 
 async def retried(orchestrator: Orchestrator, product: Product, job_id: int) -> bool:
