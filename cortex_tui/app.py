@@ -372,12 +372,14 @@ class CortexApp(ToastingApp):
         """Enable or disable a product, so that it can be taken back."""
         from cortex_tui.models import ProductChange
 
+        target = self.target
+
         async def switch(enabled: bool) -> bool:
             backend = self.watched.backend
             if backend is None:
                 return False
             await backend.update_product(product.id, ProductChange(enabled=enabled))
-            return True
+            return self.target is target  # else another has a product of that id
 
         if not await switch(enabled):
             return

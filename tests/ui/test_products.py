@@ -1,8 +1,11 @@
 """The table of products, as a person works with it."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import pytest
 
 from cortex_tui.backend import Backend
 from cortex_tui.demo.broker import Broker
@@ -10,17 +13,19 @@ from cortex_tui.local.backend import LocalBackend
 from cortex_tui.models import (
     ConnectionStatus,
     Product,
+    ProductChange,
     ProductDraft,
     ProductState,
     SubscriptionDraft,
 )
 from cortex_tui.rates import POINT
-from cortex_tui.settings import Target
+from cortex_tui.settings import Context, Target
 from cortex_tui.states import ConnectionState
 from tests.brokers import publish
 from tests.orchestrators import TOPIC, configured, draft, reaches
 from tests.ui.conftest import Orchestrator
 from tests.ui.driving import WIDE, Person, before
+from tests.waiting import until
 
 EVERY = SubscriptionDraft(name="audit", topic=TOPIC, event="*")
 
@@ -411,3 +416,36 @@ async def test_a_database_in_use_is_explained_and_can_be_tried_again(tmp_path: P
         await other.aclose()
         await person.press("r")
         await person.sees("No products yet")
+
+
+async def test_what_ends_after_its_orchestrator_was_left_is_not_undone_in_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cortex_tui.watched.CLOSING", 0.1)
+    backends = {name: await LocalBackend.open(tmp_path / name) for name in ("test", "other")}
+    for name, backend in backends.items():
+        await make(backend, f"{name} product")
+    update = backends["test"].update_product
+    switched, answer = asyncio.Event(), asyncio.Event()
+
+    async def late(product_id: int, change: ProductChange) -> Product:
+        product = await update(product_id, change)
+        switched.set()
+        await answer.wait()
+        return product
+
+    monkeypatch.setattr(backends["test"], "update_product", late)
+
+    async def open_it(target: Target) -> Backend:
+        return backends[target.name]
+
+    other = Target("other", Context())
+    async with before(open_it, others=[other]) as person:
+        await person.sees("▸", "test product")
+        await person.press("space")
+        await switched.wait()
+        await person.app.run_worker(person.app.switch(other)).wait()
+        await person.sees("▸", "other product")
+        answer.set()
+        await until(lambda: all(each.group != "commands" for each in person.app.workers))
+        assert person.app.refusal("undo") == "Nothing was switched on or off."
