@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -277,7 +277,9 @@ class ProductsScreen(Page):
         if command == "retry":
             asked = self.cortex.watched.failure or self._unanswered
             return None if asked else "It is being opened."
-        state = self._table.selected
+        state, watched = self._table.selected, self.cortex.watched
+        if state and watched.seen and state.product.id not in watched.states:
+            state = None  # it is gone; the table hears of that later
         if command in ("open", "edit", "toggle", "delete", "reconnect", "forget") and not state:
             return "No product is selected."
         if command in ("add", "forget") and not self._keeps_ids:
@@ -305,7 +307,7 @@ class ProductsScreen(Page):
     def _selected(self) -> Product:
         row = self._table.selected
         assert row is not None
-        return self.cortex.watched.states[row.product.id].product
+        return cast("Product", row.product)
 
     def do_retry(self) -> None:
         self.cortex.retry()
@@ -349,7 +351,8 @@ class ProductsScreen(Page):
         from cortex_tui.screens.dialogs import deletion
 
         product = self._selected
-        count = self.cortex.watched.states[product.id].subscriptions_total
+        state = self.cortex.watched.states.get(product.id)
+        count = state.subscriptions_total if state else 0
         noun = "subscription" if count == 1 else "subscriptions"
         what = f"Its configuration, {count} {noun} and all counters go with it."
         if await self.app.push_screen_wait(deletion(f"product {product.name}", what)):

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -19,6 +20,7 @@ from cortex_tui.models import (
     SubscriptionDraft,
 )
 from cortex_tui.rates import POINT
+from cortex_tui.screens.products import ProductsScreen
 from cortex_tui.settings import Context, Target
 from cortex_tui.states import ConnectionState
 from tests.brokers import publish
@@ -416,6 +418,21 @@ async def test_a_database_in_use_is_explained_and_can_be_tried_again(tmp_path: P
         await other.aclose()
         await person.press("r")
         await person.sees("No products yet")
+
+
+async def test_what_is_gone_already_is_no_command_for_the_next(embedded: Orchestrator) -> None:
+    await make(embedded.inside, "Pets", "Tyres")
+    async with before(embedded.open) as person:
+        await person.sees("▸", "Pets")
+        [pets, tyres] = await embedded.inside.products()
+        page = cast("ProductsScreen", person.app.screen)
+        # It is deleted elsewhere, and a key comes before the table hears of that.
+        person.app.watched._take({pets.id: None})
+        page.action_command("products.toggle")
+        page.action_command("products.open")
+        await person.sees("▸", "Tyres")
+        await person.sees("Open: No product is selected.")
+        assert (await embedded.inside.products()) == [pets, tyres]
 
 
 async def test_what_ends_after_its_orchestrator_was_left_is_not_undone_in_the_next(
