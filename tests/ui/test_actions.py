@@ -143,11 +143,12 @@ async def given_up(
 
 
 async def enter(person: Person) -> None:
-    """Open the only product, and go to its actions."""
+    """Open the only product, go to its actions, and wait until they are read."""
     await person.sees("▸", "Tyres")
     await person.press("enter")
     await person.sees("Clean session")
     await person.press("5")
+    await until(lambda: person.app.screen.query_one(ActionsPane)._loaded)
 
 
 async def test_dead_letters_come_first_and_the_other_states_are_a_key_away(
@@ -336,7 +337,6 @@ async def test_an_empty_list_never_contradicts_the_number_above_it(
     async with before(embedded.open) as person:
         await enter(person)
         await person.sees("(•) dead 2")
-        await until(lambda: person.app.screen.query_one(ActionsPane)._loaded)
         await person.sees("Reading the actions…")
         assert not person.line("None dead")
         behind = False
