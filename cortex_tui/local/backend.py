@@ -5,6 +5,7 @@ The asyncio loop asks, the store and the network thread do. Whatever blocks runs
 
 import asyncio
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
@@ -153,11 +154,16 @@ class LocalBackend:
 
     async def watch(self) -> AsyncGenerator[Mapping[int, ProductState | None]]:
         with self._changes.watching() as watcher:
-            yield await asyncio.to_thread(self._states, None)
+            changed: set[int] | None = None
             while not self._closed:
+                try:
+                    states = await asyncio.to_thread(self._states, changed)
+                except sqlite3.ProgrammingError:
+                    if self._closed:  # meanwhile
+                        return
+                    raise
+                yield states
                 changed = await watcher.beat()
-                if not self._closed:
-                    yield await asyncio.to_thread(self._states, changed)
 
     def _states(self, product_ids: set[int] | None) -> dict[int, ProductState | None]:
         states: dict[int, ProductState | None] = dict.fromkeys(product_ids or ())

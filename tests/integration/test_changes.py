@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import pytest
 
 from cortex_tui.backend import BackendError
 from cortex_tui.local.backend import LocalBackend
+from cortex_tui.local.rows import Overview
 from cortex_tui.models import Product, ProductChange, ProductDraft
 from tests.waiting import until
 
@@ -139,3 +140,25 @@ async def test_a_product_that_nobody_waited_for_is_told_to_the_watchers(
         [product] = await local.products()
         async with asyncio.timeout(20):
             assert list(await anext(beats)) == [product.id]
+
+
+async def test_a_watch_that_reads_while_it_is_closed_ends(
+    local: LocalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, opened, read = threading.Event(), threading.Event(), local._store.overviews
+
+    def held(product_ids: Iterable[int] | None = None) -> list[Overview]:
+        begun.set()
+        opened.wait(20)
+        return read(product_ids)
+
+    product = await local.create_product(ProductDraft(name="Tyres"))
+    async with contextlib.aclosing(local.watch()) as beats:
+        assert list(await anext(beats)) == [product.id]
+        monkeypatch.setattr(local._store, "overviews", held)
+        local._changes.mark(product.id)
+        last = asyncio.ensure_future(anext(beats, "the end"))
+        await until(begun.is_set)
+        await local.aclose()
+        opened.set()
+        assert await last == "the end"
