@@ -133,7 +133,7 @@ class EventsPane(LivePane):
     def _take(self, fresh: Sequence[Event]) -> None:
         table, first = self.listing.table, self._newest is None
         if first:
-            self._complete = len(fresh) < PAGE
+            self._complete = not fresh
             self._newest = 0
         if not fresh:
             return
@@ -188,7 +188,7 @@ class EventsPane(LivePane):
             older = await self.backend.events(self._product_id, before=oldest.id, limit=PAGE)
         finally:
             self._reading = False
-        self._complete = len(older) < PAGE
+        self._complete = not older
         self._missed = max(0, self._missed - len(older))
         self.listing.put(older)
         self._compare_topics()

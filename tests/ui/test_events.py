@@ -199,6 +199,32 @@ async def test_older_ones_come_as_the_cursor_reaches_the_end(
         await person.sees("7 shown")
 
 
+async def test_a_page_of_large_events_is_not_taken_for_the_last(
+    embedded: Orchestrator, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cortex_tui.local.history.PAGE_BYTES", 50)
+    product = await product_of(embedded, broker)
+    for estimate in range(5):
+        publish(broker, TOPIC, claim(estimate))
+    await kept_all(embedded, product, 5)
+    async with before(embedded.open) as person:
+        await enter(person)
+        await person.sees("2 shown")
+        await person.press("end")
+        await person.sees("4 shown")
+        await person.press("end")
+        await person.sees("5 shown")
+
+
+async def kept_all(orchestrator: Orchestrator, product: Product, count: int) -> None:
+    """Wait until so many events came, however few a page has."""
+
+    async def there() -> bool:
+        return (await orchestrator.inside.status(product.id)).messages_received == count
+
+    await until(there)
+
+
 async def test_the_filter_looks_into_older_events_too(
     orchestrator: Orchestrator, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
