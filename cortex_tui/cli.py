@@ -25,6 +25,7 @@ from cortex_tui.usage import (
     USAGE,
     Number,
     Whole,
+    end_unread,
     exit_codes,
     fail,
     fail_misused,
@@ -91,6 +92,8 @@ class _Cortex(click.Group):
             fail(error.message, error.hint, UNREACHABLE)
         except click.UsageError as error:
             fail_misused(error)
+        except BrokenPipeError:
+            end_unread()
         except (click.exceptions.Exit, click.Abort, click.ClickException):
             raise
         except Exception:
@@ -186,6 +189,8 @@ def main(
         mouse=not no_mouse,
         screens=ctx.invoked_subcommand in (None, demo.name),
     )
+    if ctx.invoked_subcommand != "serve":  # which logs on stderr
+        _log_to_file()
     if ctx.invoked_subcommand is None:
         gc.disable()  # what is imported now is there to stay; see _open
         _need_terminal()
@@ -308,7 +313,6 @@ def _app(
     from cortex_tui.app import CortexApp
     from cortex_tui.keymap import keymap
 
-    _log_to_file()
     return CortexApp(
         open_backend,
         target,
@@ -332,7 +336,8 @@ def _need_terminal() -> None:
 
 
 def _log_to_file() -> None:
-    # The terminal belongs to the screens. The file is small, and only its owner reads it.
+    # The terminal belongs to the screens, and stderr to what a command has to say. The file is
+    # small, and only its owner reads it.
     from logging.handlers import RotatingFileHandler
 
     from cortex_tui.settings import log_file

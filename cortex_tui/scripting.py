@@ -3,7 +3,10 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable, Mapping
+import os
+import stat
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -44,17 +47,20 @@ def command(
     def register(function: Callable[..., Awaitable[None]]) -> click.Command:
         @click.pass_obj
         def run(invocation: Any, /, **arguments: Any) -> None:
+            goes_on = bool(arguments.get("watch") or arguments.get("follow"))
+
             async def opened() -> None:
                 backend = await invocation.open_existing()
                 try:
-                    await function(backend, **arguments)
+                    with _while_read() if goes_on else contextlib.nullcontext():
+                        await function(backend, **arguments)
                 finally:
                     await backend.aclose()
 
             try:
                 daemon.run(opened())
-            except KeyboardInterrupt:  # the only end that there is to what goes on and on
-                if not (arguments.get("watch") or arguments.get("follow")):
+            except KeyboardInterrupt:  # an end as good as any to what goes on and on
+                if not goes_on:
                     raise
 
         run.__doc__ = function.__doc__
@@ -62,6 +68,34 @@ def command(
         return group.command(function.__name__, epilog=exit_codes(codes))(run)
 
     return register
+
+
+@contextlib.contextmanager
+def _while_read() -> Iterator[None]:
+    """Raises `BrokenPipeError` inside once nobody reads the pipe that is printed to, which would
+    else be noticed only when there is something to print."""
+    output, unread = sys.stdout.fileno(), False
+    if not stat.S_ISFIFO(os.fstat(output).st_mode):
+        yield
+        return
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+
+    def leave() -> None:
+        nonlocal unread
+        unread = True
+        loop.remove_reader(output)
+        task.cancel()
+
+    loop.add_reader(output, leave)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if unread:
+            raise BrokenPipeError from None
+        raise
+    finally:
+        loop.remove_reader(output)
 
 
 def register(group: click.Group) -> None:

@@ -1,6 +1,7 @@
 """How a command ends: its exit codes, and what was wrong with its use and how to mend it."""
 
 import math
+import os
 import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -39,6 +40,12 @@ def fail(message: str, hint: str = "", code: int = USAGE) -> NoReturn:
     if hint:
         click.echo(f"  {hint}", err=True)
     sys.exit(code)
+
+
+def end_unread() -> NoReturn:
+    """Exit without a word where whoever reads the output has read enough, as `head` has."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still to be flushed
+    sys.exit(FINE)
 
 
 def fail_misused(error: click.UsageError) -> NoReturn:

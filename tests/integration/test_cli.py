@@ -327,6 +327,21 @@ def test_a_retry_says_what_came_of_it(
     assert json.loads(again.stdout) == none
 
 
+def test_a_retry_that_fails_again_is_told_once(
+    environment: dict[str, str], tmp_path: Path, start_mosquitto: StartMosquitto, web: StartWeb
+) -> None:
+    broker, codes = start_mosquitto(*ANONYMOUS), [422, 503]
+    url = web(lambda _: Answer(codes.pop(0), b"")).url
+    settings = f'[delivery]\nmax_attempts = 1\n[delivery.webhook]\nurl = "{url}"\n'
+    (tmp_path / "config.toml").write_text(settings)
+    environment["CORTEX_CONFIG"] = str(tmp_path / "config.toml")
+
+    asyncio.run(_dead_letter(tmp_path / "cortex.db", broker, url))
+    tried = run(environment, "actions", "tyres", "--retry", "--all")
+    assert (tried.returncode, tried.stderr) == (1, "")
+    assert tried.stdout.count("503") == 1
+
+
 def test_a_retry_of_what_is_sent_nowhere_any_more_says_that_it_is_recorded(
     environment: dict[str, str], tmp_path: Path, start_mosquitto: StartMosquitto, web: StartWeb
 ) -> None:
