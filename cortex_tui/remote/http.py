@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -150,7 +151,8 @@ class Http:
             await response.aclose()
 
     async def events(self, path: str, *, silence: float) -> AsyncGenerator[bytes]:
-        """The data of each event of a stream, which may be silent for `silence` seconds.
+        """The data of each event of a stream, which may be silent for `silence` seconds. One that
+        breaks off has ended: what is the matter, whoever asks for another one is told.
 
         Raises `Unsupported` where the orchestrator has no such stream.
         """
@@ -168,9 +170,10 @@ class Http:
                     raise refusal(response, await _bounded(response), extension=True)
                 if not response.headers.get("content-type", "").startswith("text/event-stream"):
                     raise Unsupported("This orchestrator has no stream of states")
-                async for piece in response.aiter_raw():
-                    for data in reader.feed(piece):
-                        yield data
+                with suppress(httpx.NetworkError, httpx.RemoteProtocolError):
+                    async for piece in response.aiter_raw():
+                        for data in reader.feed(piece):
+                            yield data
             finally:
                 await response.aclose()
         except EventTooLarge:

@@ -11,7 +11,14 @@ from typing import Any
 import httpx
 import pytest
 
-from cortex_tui.backend import Capability, Denied, NotFound, Unreachable, Unsupported
+from cortex_tui.backend import (
+    WATCH_INTERVAL,
+    Capability,
+    Denied,
+    NotFound,
+    Unreachable,
+    Unsupported,
+)
 from cortex_tui.local.backend import LocalBackend
 from cortex_tui.models import ProductDraft, ProductState, SubscriptionChange, SubscriptionDraft
 from cortex_tui.opening import open_backend
@@ -19,7 +26,7 @@ from cortex_tui.remote import RemoteBackend, http, watch
 from cortex_tui.server import create_app, examples, serving
 from cortex_tui.settings import Context, Remembered, Settings, Target
 from cortex_tui.states import ConnectionState
-from tests.counterparts import StartCounterpart
+from tests.counterparts import StartCounterpart, closes_at_once
 from tests.waiting import until
 from tests.webservers import (
     NO_PRODUCT,
@@ -337,6 +344,32 @@ async def test_a_stream_that_fails_reads_unknown(
         await until(lambda: UNKNOWN in seen.states().values())
         assert problem in (seen.last[1].problem or "")
         assert seen.backend.capabilities == {Capability.LIST_PRODUCTS}
+
+
+async def test_a_stream_that_breaks_off_is_begun_anew_before_anything_is_told(
+    counterpart: StartCounterpart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "FIRST_PAUSE", 2 * WATCH_INTERVAL)  # what is told is seen
+    whole = streams(event({"1": {"product": {**PRODUCT["product"], "name": "Wheels"}}}))
+    broken = HEAD.replace(b"Connection: close", b"Content-Length: 1000000")
+    streamed = list[bytes]()
+
+    def behave(connection: Any) -> None:
+        asked = connection.recv(65_536, socket.MSG_PEEK)
+        if b"/stream" not in asked or streamed:
+            whole(connection)
+            return
+        streamed.append(asked)
+        connection.recv(65_536)
+        connection.sendall(broken + event({"1": PRODUCT}))
+        closes_at_once(connection)
+
+    async with watching(
+        await RemoteBackend.open(f"http://127.0.0.1:{counterpart(behave)}")
+    ) as seen:
+        await until(lambda: 1 in seen.last and seen.last[1].product.name == "Wheels")
+        assert streamed
+        assert not any(state and state.problem for beat in seen.beats for state in beat.values())
 
 
 # -- what it can do ---------------------------------------------------------------------------
