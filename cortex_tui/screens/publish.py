@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from cortex_tui.backend import Backend, Capability
 from cortex_tui.events import Event, Publication
 from cortex_tui.models import Subscription
+from cortex_tui.routing import Unreadable, decode
 from cortex_tui.screens.dialogs import FormDialog, Option, Question
 from cortex_tui.screens.trial import CHOICES, example, last_for
 from cortex_tui.states import ConnectionState
@@ -56,6 +57,7 @@ class PublishDialog(FormDialog[Publication]):
         lines = [
             plain(draft.topic, 200),
             f"{size} bytes, QoS {draft.qos}{kept}",
+            *_unreadable(draft.payload),
             "",
             "Whoever listens there gets it, and acts on it.",
         ]
@@ -65,6 +67,15 @@ class PublishDialog(FormDialog[Publication]):
     async def _publish(self, draft: Publication, _: set[str]) -> None:
         await self.backend.publish(self._product_id, self._meant(draft))
         self.cortex.notify("Published: the broker has it.")
+
+
+def _unreadable(payload: str) -> list[str]:
+    """Why no subscription will take it, if so: one may want to see just that."""
+    try:
+        decode(payload)
+    except Unreadable as error:
+        return [f"No subscription takes it, since it is {error}."]
+    return []
 
 
 def publishable(app: "CortexApp", product_id: int) -> str | None:
