@@ -9,7 +9,7 @@ Drafts are checked beyond the reference's letter, so that a mistake is found whe
 
 import re
 from math import isfinite
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -19,6 +19,7 @@ from pydantic import (
     SecretStr,
     SerializerFunctionWrapHandler,
     ValidationInfo,
+    field_validator,
     model_serializer,
     model_validator,
 )
@@ -113,15 +114,23 @@ class BrokerAccess(Model):
     client_key: PrivateKey = None
     """Extension: its private key, as PEM text without a passphrase. A secret like the password."""
 
-    @model_validator(mode="after")
-    def _secrets_need_what_they_belong_to(self, info: ValidationInfo) -> Self:
-        if info.context == STORED:
-            return self
-        if self.new_password is not None and self.username is None:
+    @field_validator("password")
+    @classmethod
+    def _password_needs_a_name(
+        cls, password: SecretStr | None, info: ValidationInfo
+    ) -> SecretStr | None:
+        if _lacks("username", brought(password), info):
             raise ValueError("password is set without a user name: give the username too")
-        if self.new_key is not None and self.client_cert is None:
+        return password
+
+    @field_validator("client_key")
+    @classmethod
+    def _key_needs_its_certificate(
+        cls, key: SecretStr | None, info: ValidationInfo
+    ) -> SecretStr | None:
+        if _lacks("client_cert", brought(key), info):
             raise ValueError("client_key is set without its certificate: give client_cert too")
-        return self
+        return key
 
     @property
     def new_password(self) -> SecretStr | None:
@@ -137,6 +146,13 @@ class BrokerAccess(Model):
     def address(self) -> str:
         """`host:port`, an IPv6 address in brackets."""
         return syntax.address(self.host, self.port)
+
+
+def _lacks(owner: str, secret: SecretStr | None, info: ValidationInfo) -> bool:
+    """Whether a new secret comes without what it belongs to, of which nothing else is wrong."""
+    if secret is None or info.context == STORED:
+        return False
+    return owner in info.data and info.data[owner] is None
 
 
 class BrokerConfig(BrokerAccess):
@@ -264,13 +280,14 @@ class SubscriptionDraft(Model):
     description: Description = ""
     actions: Actions = ()
 
-    @model_validator(mode="after")
-    def _one_way_to_a_topic(self, info: ValidationInfo) -> Self:
-        if info.context != STORED and self.topic is not None and self.application_id is not None:
+    @field_validator("application_id")
+    @classmethod
+    def _one_way_to_a_topic(cls, application_id: str | None, info: ValidationInfo) -> str | None:
+        if info.context != STORED and application_id and info.data.get("topic") is not None:
             raise ValueError(
                 "topic and application_id are both set: a topic given in full needs none"
             )
-        return self
+        return application_id
 
 
 class SubscriptionChange(Model):

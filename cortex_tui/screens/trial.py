@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, ClassVar
 
+from pydantic import BeforeValidator
 from pydantic import Field as Limits
-from pydantic import model_validator
 from textual.binding import BindingType
 from textual.content import Content
 from textual.dom import DOMNode
 
-from cortex_tui import syntax
 from cortex_tui.backend import BackendError, Capability, FieldProblem, Invalid
 from cortex_tui.commands import Scope, bindings
 from cortex_tui.events import (
@@ -20,6 +19,7 @@ from cortex_tui.events import (
     ActionTrial,
     ConditionTrial,
     Event,
+    ExactTopic,
     Explanation,
     MailTrial,
     SeenValue,
@@ -30,6 +30,7 @@ from cortex_tui.models import Model, SubscriptionDraft
 from cortex_tui.routing import EVERY_EVENT, mismatch
 from cortex_tui.screens.dialogs import FormDialog, ReadingDialog
 from cortex_tui.screens.find import Entry, FindDialog
+from cortex_tui.values import blank_is_none
 from cortex_tui.widgets.field import Field
 from cortex_tui.widgets.payload import indented, laid_out, readable, readable_value
 from cortex_tui.widgets.text import BAD, MUTED, OK, STRONG, WARN, number, said, time_of
@@ -44,14 +45,8 @@ MARKS = {True: ("✓", OK), False: ("○", MUTED), None: ("✗", BAD)}
 class Sample(Model):
     """An event to try something with, or to publish."""
 
-    topic: str | None = None
+    topic: Annotated[ExactTopic | None, BeforeValidator(blank_is_none)] = None
     payload: Annotated[str, Limits(max_length=MAX_PAYLOAD)] = ""
-
-    @model_validator(mode="after")
-    def _on_one_topic(self) -> "Sample":
-        if self.topic:
-            syntax.topic_name(self.topic)
-        return self
 
 
 @dataclass(frozen=True)
@@ -134,7 +129,7 @@ class TrialDialog(ReadingDialog[list[FieldProblem] | None]):
             self.reader.show(told(explanation, tried.sample))
 
     def _trial(self, sample: Sample) -> Trial:
-        return Trial(payload=sample.payload, topic=sample.topic or None, draft=self._draft)
+        return Trial(payload=sample.payload, topic=sample.topic, draft=self._draft)
 
     async def _last(self) -> Tried:
         wanted = self._draft.event or self._draft.name

@@ -189,7 +189,7 @@ class Form(Vertical, Generic[M]):
             self._problems = list(problems)
         self._touched.update(self._rows)
         self._say()
-        if any(row.has_class("-wrong") for row in self._rows.values()):
+        if self._problems:
             self.enter()
 
     # -- checking -----------------------------------------------------------------------------
@@ -232,12 +232,16 @@ class Form(Vertical, Generic[M]):
                 try:
                     values[name] = json.loads(row.value or "[]")
                 except ValueError as error:
+                    values[name] = self._default(name)
                     self._problems.append(FieldProblem((name,), _json_problem(error)))
-        if not self._problems:
-            try:
-                self.draft = self._model.model_validate(values)
-            except ValidationError as error:
-                self._problems = field_problems(error)
+        try:
+            draft = self._model.model_validate(values)
+        except ValidationError as error:
+            unread = {problem.loc for problem in self._problems}
+            found = field_problems(error)
+            self._problems += [each for each in found if each.loc[:1] not in unread]
+        else:
+            self.draft = None if self._problems else draft
         self._say()
         self.post_message(self.Edited())
 

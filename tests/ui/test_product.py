@@ -164,7 +164,9 @@ async def test_problems_are_said_while_typing_and_nothing_wrong_is_saved(
         await person.type("secret")
         await person.sees("✗ password is set without a user name")
         await person.press("f2")
-        await person.sees("✗ password is set without a user name")
+        await person.sees("One value needs correcting")
+        await person.sees_below("Password", "✗ password is set without a user name")
+        assert in_field(person) == "Password"
         assert "secret" not in person.screen
         assert (await orchestrator.inside.config(1)).mqtt_config is None
 

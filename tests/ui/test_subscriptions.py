@@ -283,6 +283,25 @@ async def test_edit_what_a_subscription_listens_to_and_does(
         assert (paid.name, paid.description, paid.actions) == ("paid", "Pays", PAID.actions)
 
 
+async def test_what_is_no_json_hides_no_other_problem(
+    embedded: Orchestrator, broker: Broker
+) -> None:
+    await product_of(embedded, broker)
+    async with before(embedded.open, size=WIDE) as person:
+        await enter(person)
+        await person.press("down", "e")
+        await person.sees("Subscription paid")
+        await person.fill_in("application_id", "")
+        await person.fill_in("actions", "[")
+        await person.fill_in("topic", "x/#/y")
+        await person.press("f2")
+        await person.sees_below("Topic", "✗ topic")
+        await person.sees("✗ not valid JSON: line 1")
+        await person.fill_in("topic", "x/#")
+        await person.sees_no("✗ topic")
+        await person.sees("✗ not valid JSON: line 1")
+
+
 async def test_actions_are_checked_as_json_and_as_actions(
     orchestrator: Orchestrator, broker: Broker
 ) -> None:

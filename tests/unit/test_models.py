@@ -286,7 +286,7 @@ def test_a_topic_in_full_needs_no_application_id() -> None:
     where, message = _refused(
         SubscriptionDraft, {"name": "x", "topic": "a", "application_id": "ABC123"}
     )
-    assert where == ""
+    assert where == "application_id"
     assert "topic and application_id are both set" in message
 
 
@@ -454,7 +454,7 @@ def test_a_password_needs_a_user_name(model: type[BaseModel]) -> None:
         where, message = _refused(
             model, {"host": "localhost", "username": username, "password": "secret"}
         )
-        assert where == ""
+        assert where == "password"
         assert message == "password is set without a user name: give the username too"
 
 
