@@ -65,15 +65,6 @@ def register(group: click.Group) -> None:
             **{code: f"{stage} failed" for stage, code in FAILED_AT.items()},
         }
     )
-    + """
-
-\b
-Examples:
-  cortex test                                every product
-  cortex test "car tyres" --round-trip a/b/test
-  cortex test mqtt://localhost --filter 'a/#'
-  cortex test mqtts://alice@broker.example --ca-file ca.pem --json
-"""
 )
 @click.argument(
     "target", required=False, metavar="[PRODUCT | URL]", shell_complete=completion.products
@@ -102,6 +93,13 @@ def test(invocation: Any, /, target: str | None, as_json: bool, **options: Any) 
     tested, and the first that failed gives the exit code. Nothing is saved, and no running
     connection is disturbed. A password is never an argument: it is asked for, or comes from a file
     or the environment; a product's stored one is used as it is.
+
+    \b
+    Examples:
+      cortex test                                every product
+      cortex test "car tyres" --round-trip a/b/test
+      cortex test mqtt://localhost --filter 'a/#'
+      cortex test mqtts://alice@broker.example --ca-file ca.pem --json
     """
     options["timeout"] = options["timeout"] or invocation.settings.test_seconds
     try:

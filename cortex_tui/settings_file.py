@@ -62,7 +62,8 @@ def _told(error: ValidationError, path: Path, *table: str) -> SettingsError:
     if what is UNKNOWN and (close := get_close_matches(str(loc[-1]), _known_beside(loc), 1)):
         hint = f"Did you mean {close[0]}?"
     else:
-        hint = "See docs/configuration.md for every key."
+        page = "actions" if loc[:1] == ("delivery",) else "configuration"
+        hint = f"See docs/{page}.md for every key."
     return SettingsError(f"{path}: {where[:-1] + ': ' if where else ''}{what}", hint)
 
 

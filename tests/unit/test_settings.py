@@ -96,6 +96,19 @@ def test_what_is_wrong_is_named_and_no_value_is_quoted(
     assert "hunter2" not in error.value.message + error.value.hint
 
 
+@pytest.mark.parametrize(
+    ("text", "page"),
+    [("mouse = 1", "configuration"), ("[delivery.email]\nport = 'x'", "actions")],
+)
+def test_the_page_that_is_named_has_the_key(tmp_path: Path, text: str, page: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        settings_file.load(written(tmp_path, text))
+    assert error.value.hint == f"See docs/{page}.md for every key."
+    key = text.splitlines()[-1].partition(" ")[0]
+    shown = (Path(__file__).parents[2] / "docs" / f"{page}.md").read_text()
+    assert f"`{key}" in shown
+
+
 def test_the_documentation_names_every_colour() -> None:
     page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
     (line,) = re.findall(r"^`colour` is one of (.*)\.", page, re.MULTILINE)
