@@ -23,8 +23,8 @@ logger = logging.getLogger(__name__)
 class _Reader:
     """A client of the stream: which products it has yet to hear of."""
 
-    def __init__(self, changed: set[int]) -> None:
-        self.changed = changed
+    def __init__(self) -> None:
+        self.changed: set[int] = set()
         self.wake = asyncio.Event()
         self.wake.set()
 
@@ -37,8 +37,6 @@ class Live:
         self._readers: set[_Reader] = set()
         self._encoded: dict[int, bytes] = {}
         self._closed = False
-        self._beats = 0
-        """How many were taken."""
         self.states: dict[int, ProductState] = {}
         self.started = False
         """Whether the backend has given its first beat."""
@@ -71,7 +69,6 @@ class Live:
             else:
                 self.states[product_id] = state
         self.started = True
-        self._beats += 1
         for reader in self._readers:
             reader.changed.update(beat)
             reader.wake.set()
@@ -90,12 +87,12 @@ class Live:
 
     async def events(self) -> AsyncIterator[bytes]:
         """Server-sent events: every state at first, then those that changed."""
-        await self._look()
         if self._closed:
             return
-        reader = _Reader(set(self.states))
+        reader = _Reader()
         self._readers.add(reader)
         try:
+            await self._look(reader)
             while True:
                 try:
                     async with asyncio.timeout(HEARTBEAT):
@@ -111,16 +108,13 @@ class Live:
         finally:
             self._readers.discard(reader)
 
-    async def _look(self) -> None:
-        """See every product as it is now: the next beat of the watch is yet to come. What is
-        overtaken by one may be older than that, and is looked at again."""
-        while not self._closed:
-            before = self._beats
-            async with contextlib.aclosing(self._backend.watch()) as beats:
-                beat: Mapping[int, ProductState | None] = await anext(beats, {})
-            if self._beats == before:
-                self._take(beat)
-                return
+    async def _look(self, reader: _Reader) -> None:
+        """See every product as it is now, for a new reader: the next beat of the watch is yet to
+        come. What one told it meanwhile is newer."""
+        async with contextlib.aclosing(self._backend.watch()) as beats:
+            beat: Mapping[int, ProductState | None] = await anext(beats, {})
+        self._take({each: beat[each] for each in beat.keys() - reader.changed})
+        reader.changed = set(self.states)
 
     def _event(self, product_ids: set[int]) -> bytes:
         pairs = (b'"%d":%b' % (number, self._json(number)) for number in sorted(product_ids))
