@@ -9,6 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -76,26 +77,31 @@ class LocalBackend:
                 f"{path} cannot be used as a database: {error.strerror}",
                 "Check the path and its permissions, or choose another file with --db.",
             ) from error
-        try:
+        with ExitStack() as opened:
+            opened.callback(self._lock.release)
             vault = Vault.open(path.with_name(path.name + ".key"), key)
             self._store = Store(path, vault, durability)
-        except BaseException:
-            self._lock.release()
-            raise
-        self._secrets = StoredSecrets(self._store)
-        self._changes = Changes()
-        self._processing = Processing(
-            self._store,
-            delivery,
-            delivery.templates or path.with_name("templates"),
-            on_change=self._changes.mark,
-        )
-        self._connections = Connections(self._store, self._processing, self._changes.mark)
-        self._changing = asyncio.Lock()
-        self._closed = False
-        self._processing.start(publish=self._connections.deliver, on_room=self._connections.go_on)
-        for overview in self._store.overviews():
-            self._connections.apply(overview.product.id)
+            opened.callback(self._store.close)
+            self._secrets = StoredSecrets(self._store)
+            self._changes = Changes()
+            self._processing = Processing(
+                self._store,
+                delivery,
+                delivery.templates or path.with_name("templates"),
+                on_change=self._changes.mark,
+            )
+            self._connections = Connections(self._store, self._processing, self._changes.mark)
+            opened.callback(self._connections.close)
+            self._changing = asyncio.Lock()
+            self._closed = False
+            self._processing.start(
+                publish=self._connections.deliver, on_room=self._connections.go_on
+            )
+            opened.callback(self._processing.close)
+            opened.callback(self._connections.stop)
+            for overview in self._store.overviews():
+                self._connections.apply(overview.product.id)
+            self._opened = opened.pop_all()
 
     @classmethod
     async def open(
@@ -144,11 +150,7 @@ class LocalBackend:
             await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
-        self._connections.stop()
-        self._processing.close()
-        self._connections.close()
-        self._store.close()
-        self._lock.release()
+        self._opened.close()
 
     # -- watching -----------------------------------------------------------------------------
 
@@ -208,7 +210,11 @@ class LocalBackend:
         def delete() -> None:
             gone = self._store.subscriptions(product_id)
             self._connections.remove(product_id)
-            self._store.delete_product(product_id)
+            try:
+                self._store.delete_product(product_id)
+            except Exception:
+                self._connections.apply(product_id)  # it is still there, as it was
+                raise
             self._processing.forget(each.id for each in gone)
 
         await self._change(product_id, delete)

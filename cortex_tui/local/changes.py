@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from cortex_tui.backend import WATCH_INTERVAL
 
@@ -49,8 +49,9 @@ class Watcher:
         # One wake-up a beat, however many marks: the loop is touched only by the first.
         first = not self._changed
         self._changed.add(product_id)
-        if first and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._woken.set)
+        if first:
+            with suppress(RuntimeError):  # the loop is closed: nobody watches any more
+                self._loop.call_soon_threadsafe(self._woken.set)
 
     async def beat(self) -> set[int]:
         """The products that changed since the beat before: never none, and at most one beat in

@@ -195,14 +195,14 @@ class Delivery:
         self._woken.set()
 
     async def _verdict(self, line: _Line, claim: Claim) -> Verdict:
-        if claim.content is None:
-            claim, problem = self._rendered(claim)
-            if problem is not None:
-                line.breaker.abandoned()
-                return Verdict(claim, JobState.DEAD, problem)
-        if line.target is None:
-            return Verdict(claim, JobState.RECORDED, content=claim.content)
         try:
+            if claim.content is None:
+                claim, problem = self._rendered(claim)
+                if problem is not None:
+                    line.breaker.abandoned()
+                    return Verdict(claim, JobState.DEAD, problem)
+            if line.target is None:
+                return Verdict(claim, JobState.RECORDED, content=claim.content)
             note = await line.target.send(claim)
         except JobRefused as error:
             if isinstance(error, Unsendable):

@@ -130,8 +130,9 @@ class ActionsPane(LivePane):
         except BackendError as error:
             self._failure, self._stale = error, True
         else:
-            self._failure, self._loaded = None, True
+            self._failure = None
             if view is self._view:
+                self._loaded = True
                 self.listing.replace(jobs)
         finally:
             self._reading = False

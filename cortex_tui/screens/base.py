@@ -139,12 +139,25 @@ class Commanded(Screen[Result], Generic[Result]):
     def action_command(self, command_id: str) -> None:
         """Carry out a command, or say why not."""
         command = COMMANDS[command_id]
-        if reason := self.why_not(command):
-            self.app.notify(f"{command.label}: {reason}", severity="warning")
+        if self._is_refused(command):
             return
         outcome = getattr(self._node(command), f"do_{command.name}")()
         if isinstance(outcome, Coroutine):
-            self.begin(outcome)
+            self.begin(self._unless_refused(command, outcome))
+
+    async def _unless_refused(self, command: Command, work: Coroutine[Any, Any, None]) -> None:
+        """Do `work`, unless what it is about has gone just now."""
+        if self._is_refused(command):
+            work.close()
+        else:
+            await work
+
+    def _is_refused(self, command: Command) -> bool:
+        """Whether it cannot be carried out now; says why."""
+        reason = self.why_not(command)
+        if reason:
+            self.app.notify(f"{command.label}: {reason}", severity="warning")
+        return bool(reason)
 
     def dismiss(self, result: Result | None = None) -> AwaitComplete:
         """Close this screen and those above it; where it was closed before, nothing."""

@@ -339,7 +339,9 @@ class ConfigPane(Pane):
         return await self._replace(self._stored, draft)
 
     async def _replace(self, config: MqttConfig | None, draft: ConfigDraft) -> bool:
-        """Save `draft` over `config`, and over no other that somebody else saved meanwhile."""
+        """Save `draft` over `config`, and over no other that somebody else saved meanwhile. What is
+        typed while that is under way stays."""
+        sent = self.broker.values, self.topics.values
         try:
             saved = await self.backend.save_config(
                 self._product_id, draft, if_version=config.version if config else None
@@ -349,7 +351,10 @@ class ConfigPane(Pane):
             return False
         except Stale:
             return await self._resolve(draft)
+        broker, topics = self.broker.edited_since(sent[0]), self.topics.edited_since(sent[1])
         self.load(ConfigDocument(product_id=self._product_id, mqtt_config=saved.mqtt_config))
+        self.broker.fill(broker)
+        self.topics.fill(topics)
         key = self.cortex.key_of("product.reconnect")
         waits = f" It applies at the next reconnect ({key})." if saved.requires_restart else ""
         self.cortex.notify(f"Saved.{waits}")

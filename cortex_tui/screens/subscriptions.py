@@ -256,7 +256,8 @@ class SubscriptionsPane(TablePane):
             )
         finally:
             del self._wanted[row.id]
-            self._put(stored)
+            if row.id in self.listing.table.rows:  # it may have been deleted meanwhile
+                self._put(stored)
         return stored.enabled is enabled
 
     @on(Table.Chosen)

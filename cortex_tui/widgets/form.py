@@ -108,6 +108,15 @@ class Form(Vertical, Generic[M]):
                 self._rows[name].fill(value)
         self._take_edits()
 
+    @property
+    def values(self) -> dict[str, Any]:
+        """What the controls hold, by field."""
+        return {name: row.value for name, row in self._rows.items()}
+
+    def edited_since(self, before: Mapping[str, Any]) -> dict[str, Any]:
+        """The values that are others than `before`."""
+        return {name: value for name, value in self.values.items() if value != before[name]}
+
     def write(self, name: str, text: str) -> None:
         """Put a text into a field of several lines as if it were typed."""
         control = self._rows[name].control

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sqlite3
 import threading
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
@@ -9,9 +10,13 @@ from pathlib import Path
 import pytest
 
 from cortex_tui.backend import BackendError
+from cortex_tui.demo.broker import Broker
 from cortex_tui.local.backend import LocalBackend
 from cortex_tui.local.rows import Overview
-from cortex_tui.models import Product, ProductChange, ProductDraft
+from cortex_tui.local.store import Store
+from cortex_tui.models import Product, ProductChange, ProductDraft, SubscriptionDraft
+from cortex_tui.states import ConnectionState
+from tests.orchestrators import connected, draft, reaches
 from tests.waiting import until
 
 
@@ -51,6 +56,31 @@ async def abandoned(local: LocalBackend, gate: Gate, product_id: int, name: str)
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller
+
+
+async def test_a_product_that_cannot_be_deleted_stays_connected(
+    local: LocalBackend, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    product = await connected(local, draft(broker), SubscriptionDraft(name="paid"))
+
+    def full(_: int) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(local._store, "delete_product", full)
+    with pytest.raises(sqlite3.OperationalError):
+        await local.delete_product(product.id)
+    await reaches(local, product.id, ConnectionState.CONNECTED)
+
+
+async def test_an_orchestrator_that_cannot_be_opened_lets_go_of_its_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "cortex.db"
+    with monkeypatch.context() as broken:
+        broken.setattr(Store, "overviews", None)
+        with pytest.raises(TypeError):
+            await LocalBackend.open(path)
+    await (await LocalBackend.open(path)).aclose()
 
 
 async def test_the_next_change_waits_for_one_that_nobody_waits_for(

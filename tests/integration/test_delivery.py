@@ -586,6 +586,27 @@ async def test_a_mail_that_some_never_get_is_dead_and_retried_for_them_alone(
     ]
 
 
+async def test_an_action_that_can_no_longer_be_prepared_fails_like_any_other(
+    begin: Begin, web: StartWeb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = await begin(WEBHOOK, webhook={"url": web(lambda _: TAKEN).url})
+    scene.happens(payment=None)
+    dead = await scene.job(JobState.DEAD)
+
+    def unknown(*_: Any) -> None:
+        raise ValueError
+
+    monkeypatch.setattr("cortex_tui.local.delivery.compile_stored", unknown)
+    await scene.backend.retry_jobs(scene.product.id, JobChoice(job_id=dead.id))
+
+    async def failed_again() -> bool:
+        reasons = [each.reason for job in await scene.jobs() for each in job.failures]
+        return reasons[-1:] == ["failed on our side: ValueError"]
+
+    await until(failed_again)
+    assert (await scene.job(JobState.PENDING)).attempts == 1
+
+
 @pytest.mark.usefixtures("fast")
 async def test_a_mail_that_some_get_and_others_never_is_done_in_the_end(
     begin: Begin, post_office: StartPostOffice

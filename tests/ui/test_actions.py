@@ -465,6 +465,19 @@ async def test_discard_asks_which(orchestrator: Orchestrator, broker: Broker) ->
         await person.sees_no("5 Actions ✗")
 
 
+async def test_a_command_whose_action_goes_before_it_begins_says_so(
+    embedded: Orchestrator, broker: Broker
+) -> None:
+    await given_up(embedded, broker)
+    async with before(embedded.open) as person:
+        await enter(person)
+        await person.sees("▸ ✗ dead")
+        pane = person.app.screen.query_one(ActionsPane)
+        pane.page.action_command("actions.open")
+        pane.listing.replace([])
+        await person.sees("Open: No action is selected.")
+
+
 async def test_discard_takes_only_what_the_view_shows(
     orchestrator: Orchestrator, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,7 +24,7 @@ from tests.certificates import Authority
 from tests.counterparts import Behaviour, StartCounterpart, connack, scripted
 from tests.orchestrators import TOPIC, configured, connected, draft, reaches
 from tests.ui.conftest import Orchestrator
-from tests.ui.driving import WIDE, Person, before
+from tests.ui.driving import WIDE, Person, before, held
 from tests.waiting import until
 
 EVERY = SubscriptionDraft(name="audit", topic=TOPIC, event="*")
@@ -186,6 +186,25 @@ async def test_problems_on_the_other_tab_are_gone_to(
         await person.press("f2")
         await person.sees("✗ Group contains '/'")
         await person.sees("One value needs correcting")
+
+
+async def test_what_is_typed_while_it_is_saved_stays(
+    embedded: Orchestrator, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await product_of(embedded, broker)
+    answer = held(monkeypatch, embedded.inside, "save_config")
+    async with before(embedded.open) as person:
+        await enter(person)
+        await to(person, "Keep alive")
+        await person.fill("61")
+        await person.press("f2")
+        await to(person, "Client id")
+        await person.type("tyres-7")
+        answer.set()
+        await person.sees("Saved.")
+        await person.sees("• Client id", "tyres-7")
+        await person.sees("  Keep alive", "61")
+        assert not person.line("• Keep alive")
 
 
 async def test_the_password_says_what_becomes_of_it_and_is_never_shown(

@@ -19,7 +19,7 @@ from cortex_tui.widgets.table import Table
 from tests.brokers import ANONYMOUS, StartMosquitto, publish
 from tests.orchestrators import TOPIC, configured, connected, draft
 from tests.ui.conftest import Orchestrator
-from tests.ui.driving import WIDE, Person, before
+from tests.ui.driving import WIDE, Person, before, held
 from tests.waiting import until
 
 PAID = SubscriptionDraft(
@@ -281,6 +281,26 @@ async def test_edit_what_a_subscription_listens_to_and_does(
         [paid, _] = await orchestrator.inside.subscriptions(product.id)
         assert paid.topic == "/v3/applications/XYZ/business-events"
         assert (paid.name, paid.description, paid.actions) == ("paid", "Pays", PAID.actions)
+
+
+async def test_one_that_is_deleted_while_it_is_switched_does_not_come_back(
+    embedded: Orchestrator, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await product_of(embedded, broker)
+    async with before(embedded.open) as person:
+        await enter(person)
+        await person.press("down")
+        await person.sees("▸ ● on", "paid")
+        answer = held(monkeypatch, embedded.inside, "update_subscription")
+        await person.press("space")
+        await person.sees("▸ ○ off", "paid")
+        await person.press("delete")
+        await person.sees("(n)")
+        await person.press("y")
+        await person.sees_no("○ off", "paid")
+        answer.set()
+        await person.sees("paid stays on: Subscription not found")
+        assert not person.line("on", "paid", "–")
 
 
 async def test_what_is_no_json_hides_no_other_problem(
