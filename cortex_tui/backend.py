@@ -212,7 +212,8 @@ class Backend(Protocol):
         An absent, empty or `***` password keeps the stored one; no user name removes both. So it
         is with `client_key` and its `client_cert`. A certificate that the draft does not name is
         kept, one that is null is removed. Raises `Invalid` for certificates and keys that cannot
-        be used, and `Stale` where `if_version` is given and is not the stored version.
+        be used, and `Stale` where `if_version` is given and is not the stored version; that is 0
+        where none is stored.
         """
         ...
 

@@ -267,7 +267,7 @@ class RemoteBackend:
             f"/products/{product_id}/mqtt-config",
             ConfigSaved,
             body=body,
-            if_match=None if if_version is None else f'"{if_version}"',
+            condition=_condition(if_version),
             by=by or who(),
         )
 
@@ -398,3 +398,10 @@ class RemoteBackend:
 
 def _unnamed(product_id: int) -> Product:
     return Product(id=product_id, name=f"Product {product_id}")
+
+
+def _condition(if_version: int | None) -> dict[str, str]:
+    """What has to be stored for a PUT to replace it (RFC 9110 §13.1.1, §13.1.2)."""
+    if if_version is None:
+        return {}
+    return {"If-Match": f'"{if_version}"'} if if_version else {"If-None-Match": "*"}

@@ -104,13 +104,13 @@ class Http:
         *,
         body: Any = None,
         params: Mapping[str, Any] | None = None,
-        if_match: str | None = None,
+        condition: Mapping[str, str] | None = None,
         by: str | None = None,
         extension: bool = False,
         silence: float = SILENCE,
     ) -> M:
         """Send a request and read its answer as `kind`."""
-        headers = {"If-Match": if_match} if if_match else {}
+        headers = dict(condition or {})
         if by:  # RFC 9110 §10.1.2: who is behind the request, by their own word
             headers["From"] = by.encode("ascii", "replace").decode()
         request = self._client.build_request(

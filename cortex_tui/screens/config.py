@@ -344,7 +344,7 @@ class ConfigPane(Pane):
         sent = self.broker.values, self.topics.values
         try:
             saved = await self.backend.save_config(
-                self._product_id, draft, if_version=config.version if config else None
+                self._product_id, draft, if_version=config.version if config else 0
             )
         except Invalid as error:
             self._complain(error.problems)

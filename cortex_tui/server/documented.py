@@ -146,10 +146,14 @@ def documented_routes(backend: Backend, base: str, *, extensions: bool) -> APIRo
             response.headers["ETag"] = tag
         return response
 
-    async def expected_version(product_id: int, if_match: str | None) -> int | None:
-        """The version that a PUT is meant to replace (RFC 9110 §13.1.1); none is any."""
-        if if_match is None or not extensions:
+    async def expected_version(
+        product_id: int, if_match: str | None, if_none_match: str | None
+    ) -> int | None:
+        """The version that a PUT is meant to replace (RFC 9110 §13.1.1, §13.1.2); none is any."""
+        if not extensions:
             return None
+        if if_match is None:
+            return 0 if if_none_match == "*" else None
         config = (await backend.config(product_id)).mqtt_config
         accepted = [tag.strip() for tag in if_match.split(",")]
         if config is None or not ("*" in accepted or etag(config) in accepted):
@@ -204,8 +208,11 @@ def documented_routes(backend: Backend, base: str, *, extensions: bool) -> APIRo
         draft: Annotated[ConfigDraft, Body(examples=[examples.CONFIG_DRAFT])],
         request: Request,
         if_match: Annotated[str | None, Header(description="The ETag to be replaced")] = None,
+        if_none_match: Annotated[
+            str | None, Header(description="`*`: only where nothing is configured yet")
+        ] = None,
     ) -> Response:
-        version = await expected_version(product_id, if_match)
+        version = await expected_version(product_id, if_match, if_none_match)
         if not extensions:
             draft = draft.model_copy(update={"broker": _only(draft.broker, _BROKER)})
         saved = await backend.save_config(

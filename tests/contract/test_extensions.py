@@ -122,9 +122,11 @@ async def test_two_ways_to_a_topic_are_one_too_many(extended: Orchestrator) -> N
 async def test_who_comes_second_is_told(extended: Orchestrator, broker: Broker) -> None:
     backend = extended.backend
     product = await backend.create_product(ProductDraft(name="Tyres"))
-    first = await backend.save_config(product.id, draft(broker))
+    first = await backend.save_config(product.id, draft(broker), if_version=0)
     read = first.mqtt_config.version
     assert read is not None
+    with pytest.raises(Stale):
+        await backend.save_config(product.id, draft(broker, keep_alive=10), if_version=0)
 
     second = await backend.save_config(product.id, draft(broker, keep_alive=20), if_version=read)
     with pytest.raises(Stale) as stale:

@@ -523,6 +523,21 @@ async def test_the_connection_is_followed_through_an_outage(
         await person.sees("Messages", "1")
 
 
+async def test_somebody_elses_first_configuration_is_not_overwritten_silently(
+    orchestrator: Orchestrator, broker: Broker
+) -> None:
+    product = await orchestrator.inside.create_product(ProductDraft(name="Tyres"))
+    async with before(orchestrator.open) as person:
+        await person.sees("▸", "Tyres")
+        await person.press("enter", "enter")
+        await person.type("mine.example")
+        await orchestrator.inside.save_config(product.id, draft(broker, client_id="theirs"))
+        await person.press("f2")
+        await person.sees("Somebody else changed this configuration meanwhile")
+        await person.press("l")
+        await person.sees("Client id", "theirs")
+
+
 async def test_somebody_elses_change_is_not_overwritten_silently(
     embedded: Orchestrator, broker: Broker
 ) -> None:
