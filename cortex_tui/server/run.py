@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import resource
 import signal
 import socket
 import ssl
@@ -11,22 +12,67 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from cortex_tui.server.security import CannotServe, Misused
 from cortex_tui.syntax import is_loopback
 
 MAX_CONNECTIONS = 1_000
 BACKLOG = 1_024
+HEAD_TIMEOUT = 30.0
+"""Seconds from a connection, or the answer before, to the end of the head of a request."""
 GRACE = 5
 """Seconds that requests under way have to finish when the server stops."""
 
 logger = logging.getLogger(__name__)
 
 LogFormat = Literal["text", "json"]
+
+
+class _Listener(socket.socket):
+    """Turns connections away before files run out: the database and the brokers need some too, and
+    asyncio, where there is none, tries and logs without a pause."""
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        connection, address = super().accept()
+        most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        # A new file has the lowest number that is free.
+        if most != resource.RLIM_INFINITY and connection.fileno() >= most * 3 // 4:
+            connection.close()
+            raise ConnectionAbortedError
+        return connection, address
+
+
+class _Connection(H11Protocol):
+    """Ends where nothing is asked in time: whoever has no token is not waited for."""
+
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_request()
+
+    def on_response_complete(self) -> None:
+        self._expect_request()
+        super().on_response_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+        super().connection_lost(exc)
+
+    def _expect_request(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+        self._patience = self.loop.call_later(HEAD_TIMEOUT, self._end_unless_asked, self.cycle)
+
+    def _end_unless_asked(self, last: object) -> None:
+        if self.cycle is last:
+            self.transport.abort()
 
 
 class _Server(uvicorn.Server):
@@ -65,6 +111,7 @@ async def serving(
     """
     config = uvicorn.Config(
         app,
+        http=_Connection,
         log_config=None,
         access_log=False,
         lifespan="on",
@@ -130,7 +177,7 @@ def _check_tls(cert: Path | None, key: Path | None) -> None:
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio turns Nagle's delay off only where the protocol is named.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener = _Listener(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))

@@ -5,8 +5,11 @@ import json
 import os
 import pty
 import re
+import resource
 import signal
+import socket
 import subprocess
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import click
@@ -431,6 +434,22 @@ def test_serve_logs_a_line_a_request(environment: dict[str, str]) -> None:
     (line,) = server.log.read_text().splitlines()
     assert " INFO " in line
     assert "127.0.0.1 GET /api/v1/products/7/mqtt-config/status 404 " in line
+
+
+def test_serve_keeps_files_for_itself_however_many_connect(environment: dict[str, str]) -> None:
+    with serving(environment) as server, ExitStack() as stack:
+        most = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)[1]
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (100, most))
+        host, port = server.url.removeprefix("http://").split(":")
+        crowd = [
+            stack.enter_context(socket.create_connection((host, int(port)), timeout=20))
+            for _ in range(150)
+        ]
+        with suppress(ConnectionResetError):
+            assert crowd[-1].recv(1) == b"", "it is turned away"
+        crowd[0].sendall(b"GET /api/v1/products HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert crowd[0].recv(100).startswith(b"HTTP/1.1 200 ")
+    assert "Traceback" not in server.log.read_text()
 
 
 def test_a_read_only_context_changes_nothing(environment: dict[str, str], tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from cortex_tui.server import (
     hosts_of,
     limits,
     live,
+    run,
     serving,
 )
 from tests.certificates import Authority, Identity
@@ -433,6 +435,28 @@ async def test_a_body_that_never_comes(served: Served, monkeypatch: pytest.Monke
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"The body did not arrive in time" in answer
     writer.close()
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"", b"GET /healthz HTTP/1.1\r\nX: ", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nG"],
+)
+async def test_a_request_that_never_comes(
+    served: Served, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    async with served.client.stream("GET", f"{API}/products/status/stream") as response:
+        states = (line async for line in response.aiter_lines() if line.startswith("data: "))
+        await anext(states)
+        monkeypatch.setattr(run, "HEAD_TIMEOUT", 0.1)
+        host, port = served.url.removeprefix("http://").rsplit(":", 1)
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(begun)
+        with suppress(ConnectionResetError):
+            await reader.read()
+        writer.close()
+
+        await served.inside.create_product(ProductDraft(name="Wheels"))
+        assert "Wheels" in await anext(states)
 
 
 # -- TLS --------------------------------------------------------------------------------------
