@@ -59,7 +59,7 @@ async def open_backend(target: Target, settings: Settings, remembered: Remembere
         context.url,
         token=context.read_token() or environment_token(),
         verify=context.verify,
-        ca_file=context.ca_file and context.ca_file.expanduser(),
+        ca_file=context.ca_file,
         product_ids=remembered.get(kept, ()),
         on_product_ids=lambda ids: remembered.set(kept, ids),
     )

@@ -112,11 +112,16 @@ class Settings:
 
     def delivery_beside(self, config: Path) -> "DeliverySettings":
         """Where actions go, with the folder of the e-mail templates: beside `config` unless the
-        settings name another. Raises `pydantic.ValidationError`."""
+        settings name another. Raises `pydantic.ValidationError`, `SettingsError`."""
         from cortex_tui.delivery_settings import DeliverySettings
 
         delivery = DeliverySettings.model_validate(self.delivery)
-        folder = (delivery.templates or config.with_name("templates")).expanduser()
+        named = delivery.templates or config.with_name("templates")
+        try:
+            folder = named.expanduser()
+        except RuntimeError as error:
+            what = f"{config}: delivery.templates: {named} cannot be used: {reason(error)}"
+            raise SettingsError(what, "Check the path.") from None
         return delivery.model_copy(update={"templates": folder})
 
     @property

@@ -42,6 +42,10 @@ def load(path: Path, *, without: Collection[str] = ()) -> Settings:
         raise SettingsError(
             f"{path} has a number that is too long", "Write a shorter one."
         ) from None
+    except RecursionError:
+        raise SettingsError(
+            f"{path} has too many lists or tables within one another", "Make it flatter."
+        ) from None
     try:
         # Strictly, but as JSON: of Python's own values it would not even take a text for a path.
         settings = TypeAdapter(Settings).validate_json(given, strict=True)

@@ -107,7 +107,7 @@ class RemoteBackend:
         """An orchestrator at `url`. Nothing is asked yet: it may be down, and come up later.
 
         `product_ids` are those a person keeps; `on_product_ids` is told when they change. Raises
-        `BackendError` where the URL, the token or the CA file cannot be used.
+        `BackendError` where the URL, the token, the CA file or the proxy cannot be used.
         """
         http = await Http.open(url, token=token, verify=verify, ca_file=ca_file)
         return cls(http, product_ids, on_product_ids)

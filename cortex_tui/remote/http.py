@@ -15,6 +15,7 @@ from cortex_tui.backend import BackendError, Unsupported, field_problems
 from cortex_tui.models import Model
 from cortex_tui.remote.events import EventReader, EventTooLarge
 from cortex_tui.remote.failures import address, nonsense, refusal, unreachable
+from cortex_tui.settings import reason
 from cortex_tui.syntax import is_loopback, orchestrator_url
 from cortex_tui.values import STORED
 
@@ -75,7 +76,7 @@ class Http:
     async def open(
         cls, url: str, *, token: SecretStr | None, verify: bool, ca_file: Path | None
     ) -> "Http":
-        """Raises `BackendError` where the URL, the token or the CA file cannot be used."""
+        """Raises `BackendError` where URL, token, CA file or proxy cannot be used."""
         base = base_url(url)
         headers = {
             "User-Agent": f"cortex-tui/{__version__}",
@@ -222,20 +223,27 @@ def _client(
     base: httpx.URL, headers: dict[str, str], verify: bool, ca_file: Path | None
 ) -> httpx.AsyncClient:
     try:
-        context = ssl.create_default_context(cafile=ca_file)
-    except (OSError, ssl.SSLError) as error:
+        context = ssl.create_default_context(cafile=ca_file and ca_file.expanduser())
+    except (OSError, RuntimeError, ValueError) as error:
         raise BackendError(
-            f"The CA file {ca_file} cannot be used: {error.strerror or error}",
+            f"The CA file {ca_file} cannot be used: {reason(error)}",
             "It is a PEM file with one or more certificates.",
         ) from error
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    return httpx.AsyncClient(
-        headers=headers,
-        verify=context,
-        limits=LIMITS,
-        follow_redirects=False,
-        # No proxy can reach this machine's own loopback.
-        trust_env=not is_loopback(base.host),
-    )
+    try:
+        return httpx.AsyncClient(
+            headers=headers,
+            verify=context,
+            limits=LIMITS,
+            follow_redirects=False,
+            # No proxy can reach this machine's own loopback.
+            trust_env=not is_loopback(base.host),
+        )
+    except (httpx.InvalidURL, ImportError, ValueError):  # ImportError: SOCKS needs one more library
+        raise BackendError(
+            "The proxy that the environment names cannot be used",
+            "Give HTTP_PROXY, HTTPS_PROXY and ALL_PROXY as http://HOST:PORT, or the orchestrator's "
+            "host in NO_PROXY.",
+        ) from None

@@ -242,6 +242,12 @@ async def test_a_ca_file_that_cannot_be_used(tmp_path: Path, text: str | None) -
     assert failed.value.hint
 
 
+@pytest.mark.parametrize("path", ["~nobody-of-this-name/ca.pem", "ca\0.pem"])
+async def test_a_ca_file_that_is_nowhere(path: str) -> None:
+    with pytest.raises(BackendError, match="cannot be used: there is no such place"):
+        await RemoteBackend.open("https://localhost", ca_file=Path(path))
+
+
 # -- answers that are refusals ----------------------------------------------------------------
 
 HTML = b"<!doctype html><title>Log in</title>"
@@ -531,6 +537,14 @@ async def test_a_proxy_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delenv("no_proxy", raising=False)
     error = await failure("http://orchestrator.example:8004")
     assert isinstance(error, Unreachable)
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1080", "gopher://x", "http://x:no"])
+async def test_a_proxy_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises(BackendError, match="The proxy that the environment names") as failed:
+        await RemoteBackend.open("http://orchestrator.example:8004")
+    assert "NO_PROXY" in failed.value.hint
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ def test_contexts_are_read(tmp_path: Path) -> None:
         ("theme = 'nord'\nkeys = [\n", "is not valid TOML: Invalid value (at the end, line 2)"),
         ("theme = 'nord'\nkeys", "(at the end, line 2)"),
         pytest.param(f"test_seconds = {'9' * 5_000}", "a number that is too long", id="digits"),
+        pytest.param(f"theme = {'[' * 5_000}", "too many lists or tables", id="deep"),
         pytest.param(f"test_seconds = 0x{'f' * 5_000}", "a number that is too long", id="hex"),
         ("colour = 'red'", "colour: unknown key"),
         ("[contexts.a]\nurl = 'localhost'", "url has no scheme"),
@@ -107,6 +108,13 @@ def test_the_page_that_is_named_has_the_key(tmp_path: Path, text: str, page: str
     key = text.splitlines()[-1].partition(" ")[0]
     shown = (Path(__file__).parents[2] / "docs" / f"{page}.md").read_text()
     assert f"`{key}" in shown
+
+
+def test_a_folder_of_templates_in_no_home(tmp_path: Path) -> None:
+    settings = Settings(delivery={"templates": "~nobody-of-this-name/templates"})
+    with pytest.raises(SettingsError, match=r"config\.toml: delivery\.templates: ~nobody") as error:
+        settings.delivery_beside(tmp_path / "config.toml")
+    assert error.value.hint
 
 
 def test_the_documentation_names_every_colour() -> None:
