@@ -25,10 +25,12 @@ from cortex_tui.usage import (
     USAGE,
     Number,
     Whole,
-    end_unread,
+    end_unwritten,
     exit_codes,
     fail,
     fail_misused,
+    is_of_output,
+    make_streams,
 )
 
 if TYPE_CHECKING:
@@ -39,12 +41,17 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def _given_up() -> Iterator[None]:
-    """Ends with the exit code of Ctrl+C where Click would with 1, which means "not fine"."""
+def _cut_short() -> Iterator[None]:
+    """Ends with the exit code of Ctrl+C, or of an output that cannot be written, where Click would
+    with 1, which means "not fine"."""
     try:
         yield
     except (KeyboardInterrupt, click.Abort):
         sys.exit(INTERRUPTED)
+    except OSError as error:
+        if not is_of_output(error):
+            raise
+        end_unwritten(error)
 
 
 class _Cortex(click.Group):
@@ -70,14 +77,15 @@ class _Cortex(click.Group):
             room.register(self)
 
     def make_context(self, *arguments: Any, **options: Any) -> click.Context:
-        with _given_up():
+        make_streams()
+        with _cut_short():
             try:
                 return super().make_context(*arguments, **options)
             except click.UsageError as error:
                 fail_misused(error)
 
     def invoke(self, ctx: click.Context) -> Any:
-        with _given_up():
+        with _cut_short():
             return self._invoke(ctx)
 
     def _invoke(self, ctx: click.Context) -> Any:
@@ -92,11 +100,11 @@ class _Cortex(click.Group):
             fail(error.message, error.hint, UNREACHABLE)
         except click.UsageError as error:
             fail_misused(error)
-        except BrokenPipeError:
-            end_unread()
         except (click.exceptions.Exit, click.Abort, click.ClickException):
             raise
-        except Exception:
+        except Exception as error:
+            if is_of_output(error):
+                raise
             _log_to_file()
             logging.getLogger(__name__).critical("the command failed", exc_info=True)
             _fail_unforeseen()

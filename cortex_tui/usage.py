@@ -1,10 +1,14 @@
 """How a command ends: its exit codes, and what was wrong with its use and how to mend it."""
 
+import errno
+import io
 import math
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -36,16 +40,38 @@ def exit_codes(said: Mapping[int, str]) -> str:
 
 def fail(message: str, hint: str = "", code: int = USAGE) -> NoReturn:
     """Say what is wrong and how to mend it, on stderr, and exit with `code`."""
-    click.echo(f"cortex: {message}", err=True)
-    if hint:
-        click.echo(f"  {hint}", err=True)
+    with suppress(OSError):  # the code says it too
+        click.echo(f"cortex: {message}", err=True)
+        if hint:
+            click.echo(f"  {hint}", err=True)
     sys.exit(code)
 
 
-def end_unread() -> NoReturn:
-    """Exit without a word where whoever reads the output has read enough, as `head` has."""
+def make_streams() -> None:
+    """Let there be an input and outputs, however the program was started: one that was closed is
+    `/dev/null`. What the encoding of the output lacks is written as an escape."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def is_of_output(error: Exception) -> bool:
+    """Whether `error` is that nothing more can be written to the output."""
+    if isinstance(error, BrokenPipeError):
+        return True
+    reasons = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+    return isinstance(error, OSError) and error.filename is None and error.errno in reasons
+
+
+def end_unwritten(error: OSError) -> NoReturn:
+    """Exit where the output cannot be written: without a word where whoever reads it has read
+    enough, as `head` has."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still to be flushed
-    sys.exit(FINE)
+    if isinstance(error, BrokenPipeError):
+        sys.exit(FINE)
+    fail(f"the output cannot be written: {error.strerror}", "Make room, or write it elsewhere.")
 
 
 def fail_misused(error: click.UsageError) -> NoReturn:
