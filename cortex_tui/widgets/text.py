@@ -141,7 +141,7 @@ def ago(since: datetime, now: datetime) -> str:
 
 def clock(moment: datetime, now: datetime) -> str:
     """`moment` in local time: `14:02:11`, with the date where it is not today."""
-    local, today = moment.astimezone(), now.astimezone().date()
+    local, today = _local(moment), now.astimezone().date()
     if local.date() == today:
         return local.strftime("%H:%M:%S")
     return local.strftime("%Y-%m-%d %H:%M:%S")
@@ -149,8 +149,15 @@ def clock(moment: datetime, now: datetime) -> str:
 
 def time_of(moment: datetime, now: datetime) -> str:
     """`moment` in local time in eight characters: `14:02:11`, or `24 Nov` where it is not today."""
-    local = moment.astimezone()
+    local = _local(moment)
     return local.strftime("%H:%M:%S" if local.date() == now.astimezone().date() else "%d %b")
+
+
+def _local(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone()
+    except OverflowError:  # the first hours of the year 1, which some write for "never"
+        return moment
 
 
 def countdown(until: datetime, now: datetime) -> str:
