@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import stat
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -31,6 +32,8 @@ SETTLE = 5.0
 """Seconds that connections which are being made are waited for."""
 _FINE = {ConnectionState.CONNECTED, ConnectionState.DISABLED, ConnectionState.NOT_CONFIGURED}
 """What is as it should be, by its word."""
+
+_ID = re.compile(r"[0-9]{1,19}")
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON; times in it are UTC."
@@ -302,8 +305,7 @@ async def find(backend: Backend, wanted: str) -> Product:
     if (
         isinstance(backend, ProductIdKeeper)
         and Capability.LIST_PRODUCTS not in backend.capabilities
-        and wanted.isascii()
-        and wanted.isdigit()
+        and _ID.fullmatch(wanted)
     ):
         return await backend.add_product_id(int(wanted))
     names = ", ".join(plain(product.name) for product in known) or "none"

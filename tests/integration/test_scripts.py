@@ -173,6 +173,12 @@ def test_nobody_can_be_asked(environment: dict[str, str], arguments: list[str]) 
     assert finished.stdout == ""
 
 
+def test_an_id_that_is_none_is_no_product(environment: dict[str, str], web: StartWeb) -> None:
+    finished = run(environment, "--url", web(documented(2)).url, "status", "9" * 5_000)
+    assert finished.returncode == USAGE
+    assert "there is no product '999" in finished.stderr
+
+
 def test_garbage_is_unreachable_too(environment: dict[str, str], web: StartWeb) -> None:
     finished = run(environment, "--url", web(lambda _: Answer(200, b"<html>")).url, "status")
     assert finished.returncode == UNREACHABLE
