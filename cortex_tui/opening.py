@@ -60,7 +60,7 @@ async def open_backend(target: Target, settings: Settings, remembered: Remembere
         token=context.read_token() or environment_token(),
         verify=context.verify,
         ca_file=context.ca_file,
-        product_ids=remembered.get(kept, ()),
+        product_ids=_ids(remembered.get(kept)),
         on_product_ids=lambda ids: remembered.set(kept, ids),
     )
     return backend
@@ -91,6 +91,12 @@ async def open_local(context: Context, settings: Settings) -> "LocalBackend":
         delivery=settings.delivery_beside(config_file()),
     )
     return backend
+
+
+def _ids(remembered: object) -> tuple[int, ...]:
+    """Those that are ids, whatever the file has."""
+    kept = remembered if isinstance(remembered, list) else []
+    return tuple(each for each in kept if type(each) is int)
 
 
 def _only_one(given: dict[str, object]) -> str | None:

@@ -224,7 +224,7 @@ class Remembered:
         self._path = path
         values: object = {}
         if path is not None:
-            with suppress(OSError, ValueError):
+            with suppress(OSError, ValueError, RecursionError):
                 values = json.loads(path.read_text(encoding="utf-8"))
         self._values: dict[str, Any] = values if isinstance(values, dict) else {}
 

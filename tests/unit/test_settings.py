@@ -9,7 +9,8 @@ from typing import get_args
 import pytest
 
 from cortex_tui import opening, settings_file
-from cortex_tui.settings import Colour, Context, Remembered, Settings, SettingsError
+from cortex_tui.backend import ProductIdKeeper
+from cortex_tui.settings import Colour, Context, Remembered, Settings, SettingsError, Target
 
 
 @pytest.fixture(autouse=True)
@@ -177,7 +178,17 @@ def test_what_is_remembered_is_there_next_time(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["r.json"]
 
 
-@pytest.mark.parametrize("text", ["", "[1]", "{"])
+@pytest.mark.parametrize("text", ["", "[1]", "{", "[" * 100_000], ids=range(4))
 def test_what_was_remembered_is_never_worth_an_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "r.json").write_text(text)
     assert Remembered(tmp_path / "r.json").get("theme") is None
+
+
+@pytest.mark.parametrize("kept", [5, "12", {"1": 1}, [1, "x", None, True]], ids=str)
+async def test_product_ids_are_those_of_what_was_remembered_that_are_some(kept: object) -> None:
+    url, remembered = "http://localhost:8004", Remembered(None)
+    remembered.set(f"product_ids {url}", kept)
+    backend = await opening.open_backend(Target(url, Context(url=url)), Settings(), remembered)
+    assert isinstance(backend, ProductIdKeeper)
+    assert backend.product_ids == ((1,) if isinstance(kept, list) else ())
+    await backend.aclose()
