@@ -151,5 +151,5 @@ def _seconds(retry_after: str) -> float:
         return float(retry_after)
     try:
         return parsedate_to_datetime(retry_after).timestamp() - time.time()
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0

@@ -398,6 +398,19 @@ async def test_a_target_that_asks_for_time_gets_it(
     assert (job.due_at - job.failures[0].at).total_seconds() >= 599
 
 
+async def test_a_date_that_is_none_asks_for_no_time(begin: Begin, web: StartWeb) -> None:
+    never = {"Retry-After": "Mon, 01 Jan 99999999999 00:00:00 GMT"}
+    target = web(lambda _: Answer(503, headers=never))
+    scene = await begin(WEBHOOK, webhook={"url": target.url})
+
+    scene.happens()
+
+    await until(lambda: failed_once(scene))
+    [job] = await scene.jobs(JobState.PENDING)
+    assert job.reason is not None
+    assert job.reason.startswith("answered 503 ")
+
+
 async def failed_once(scene: Scene) -> bool:
     return any(each.failures for each in await scene.jobs(JobState.PENDING))
 
