@@ -20,7 +20,7 @@ class VaultError(BackendError):
 class Vault:
     """Encrypts and decrypts with one Fernet key."""
 
-    def __init__(self, key: bytes, source: str) -> None:
+    def __init__(self, key: bytes | str, source: str) -> None:
         """`source` says in an error where the key came from. Raises `VaultError`."""
         self._source = source
         try:
@@ -33,16 +33,17 @@ class Vault:
 
     @classmethod
     def open(cls, key_file: Path, key: SecretStr | None = None) -> "Vault":
-        """The vault with `key`, or with the key in `key_file`, made where it is missing."""
+        """The vault with `key`, or with the key in `key_file`, made where it is missing. Raises
+        `VaultError`."""
         if key is not None:
-            return cls(key.get_secret_value().encode(), "CORTEX_KEY")
+            return cls(key.get_secret_value(), "CORTEX_KEY")
         try:
-            descriptor = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return cls(key_file.read_bytes().strip(), str(key_file))
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(new_key := Fernet.generate_key())
-        return cls(new_key, str(key_file))
+            return cls(_key_in(key_file), str(key_file))
+        except OSError as error:
+            raise VaultError(
+                f"{key_file} cannot be used for the key of stored secrets: {error.strerror}",
+                "Check the path and its permissions.",
+            ) from None
 
     def encrypt(self, secret: SecretStr) -> bytes:
         return self._fernet.encrypt(secret.get_secret_value().encode())
@@ -56,3 +57,13 @@ class Vault:
                 f"a stored secret cannot be read with the key in {self._source}",
                 "Restore the key this database was made with, or save the secret again.",
             ) from None
+
+
+def _key_in(key_file: Path) -> bytes:
+    try:
+        descriptor = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return key_file.read_bytes().strip()
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(new_key := Fernet.generate_key())
+    return new_key

@@ -48,9 +48,13 @@ def check_binding(host: str, token: SecretStr | None) -> None:
 
 
 def check_token(token: SecretStr | None) -> None:
-    """Raise `Misused` where there is a token and it is empty: anybody could give that."""
-    if token is not None and not token.get_secret_value().strip():
+    """Raise `Misused` where there is a token and it is empty, which anybody could give, or nobody
+    could: a header is one line of text."""
+    text = "x" if token is None else token.get_secret_value().strip()
+    if not text:
         raise Misused("The token is empty", "Put a long random text into it.")
+    if not text.isprintable():
+        raise Misused("The token is not one line of text", "Put a long random text into it.")
 
 
 class Guard:

@@ -370,6 +370,12 @@ def test_an_empty_token_is_refused(local: LocalBackend) -> None:
         create_app(local, token=SecretStr(" "))
 
 
+@pytest.mark.parametrize("token", ["two\nlines", "\udcff"])
+def test_a_token_that_no_header_can_bring_is_refused(local: LocalBackend, token: str) -> None:
+    with pytest.raises(CannotServe, match="not one line of text"):
+        create_app(local, token=SecretStr(token))
+
+
 async def test_a_page_of_another_site_cannot_ask(served: Served) -> None:
     async def status(**headers: str) -> int:
         return (await served.client.get(CONFIG, headers=headers)).status_code

@@ -150,9 +150,16 @@ def test_a_password_cannot_be_read_with_another_key(tmp_path: Path) -> None:
     assert "save the secret again" in error.value.hint
 
 
-def test_a_malformed_key_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("key", ["not-a-key", "\udcff"])
+def test_a_malformed_key_is_named(tmp_path: Path, key: str) -> None:
     with pytest.raises(VaultError, match="CORTEX_KEY holds no usable key"):
-        Vault.open(tmp_path / "key", SecretStr("not-a-key"))
+        Vault.open(tmp_path / "key", SecretStr(key))
+
+
+def test_a_key_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    for nowhere in (tmp_path, tmp_path / "none" / "key"):
+        with pytest.raises(VaultError, match="cannot be used for the key of stored secrets: "):
+            Vault.open(nowhere)
 
 
 def test_versions_count_and_a_stale_one_is_refused(store: Store) -> None:
