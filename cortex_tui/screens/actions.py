@@ -123,7 +123,7 @@ class ActionsPane(LivePane):
         self._say()
 
     async def _read(self) -> None:
-        view = self._view or DEAD
+        view, followed = self._view or DEAD, not self.paused
         self._reading = True
         try:
             jobs = await self.backend.jobs(self._product_id, states=view.states, limit=self._limit)
@@ -131,7 +131,8 @@ class ActionsPane(LivePane):
             self._failure, self._stale = error, True
         else:
             self._failure = None
-            if view is self._view:
+            stopped = self.paused and followed and self._loaded  # meanwhile
+            if view is self._view and not stopped:
                 self._loaded = True
                 self.listing.replace(jobs)
         finally:
@@ -268,6 +269,11 @@ class ActionsPane(LivePane):
         self._view, self._limit, self._loaded = view, PAGE, False
         self.listing.replace([])
         self._read_soon()
+
+    def do_pause(self) -> None:
+        super().do_pause()
+        if self.paused and self._loaded:
+            self._stale = False  # what has changed by now waits, too
 
     async def do_retry(self) -> None:
         job = self._selected

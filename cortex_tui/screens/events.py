@@ -106,8 +106,9 @@ class EventsPane(LivePane):
         received = state.status.messages_received if state.status else 0
         wanted = received != self._read_at and not self.paused
         if wanted and at >= self._next_read and not self._reading and self.offered:
-            self._read_at, self._next_read = received, at + READ_INTERVAL
-            self.page.begin(self._read())
+            shown_at, self._read_at = self._read_at, received
+            self._next_read = at + READ_INTERVAL
+            self.page.begin(self._read(shown_at))
         self.listing.table.touch()
         self._say()
 
@@ -115,8 +116,9 @@ class EventsPane(LivePane):
         if self._state:
             self.follow(self._state)
 
-    async def _read(self) -> None:
-        """Read what is new; where it is more than a page, what lies between is passed over."""
+    async def _read(self, shown_at: int | None) -> None:
+        """Read what is new; where it is more than a page, what lies between is passed over. What
+        is shown was read at the count `shown_at`, and stays where it stands still by then."""
         self._reading = True
         try:
             fresh = await self.backend.events(self._product_id, after=self._newest or 0, limit=PAGE)
@@ -125,7 +127,10 @@ class EventsPane(LivePane):
             self._failure, self._read_at = error, None
         else:
             self._failure = None
-            self._take(fresh)
+            if self.paused and self._newest is not None:
+                self._read_at = shown_at
+            else:
+                self._take(fresh)
         finally:
             self._reading = False
         self._say()

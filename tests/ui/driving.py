@@ -131,13 +131,21 @@ async def before(
         yield Person(app, pilot)
 
 
+class Late:
+    """An operation that answers only once the event `answer` is set, as if from far away."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, backend: object, operation: str) -> None:
+        self.asked, self.answer = asyncio.Event(), asyncio.Event()
+        real = getattr(backend, operation)
+
+        async def late(*arguments: Any, **options: Any) -> Any:
+            self.asked.set()
+            await self.answer.wait()
+            return await real(*arguments, **options)
+
+        monkeypatch.setattr(backend, operation, late)
+
+
 def held(monkeypatch: pytest.MonkeyPatch, backend: object, operation: str) -> asyncio.Event:
-    """Let an operation answer only once the event is set, as if from far away."""
-    answer, real = asyncio.Event(), getattr(backend, operation)
-
-    async def late(*arguments: Any, **options: Any) -> Any:
-        await answer.wait()
-        return await real(*arguments, **options)
-
-    monkeypatch.setattr(backend, operation, late)
-    return answer
+    """Let an operation answer only once the event is set."""
+    return Late(monkeypatch, backend, operation).answer

@@ -25,7 +25,7 @@ from tests.brokers import publish
 from tests.mailservers import PostOffice, StartPostOffice
 from tests.orchestrators import TOPIC, connected, draft, listens
 from tests.ui.conftest import Orchestrator
-from tests.ui.driving import WIDE, Person, before
+from tests.ui.driving import WIDE, Late, Person, before
 from tests.waiting import until
 
 HOOK = SubscriptionDraft(
@@ -322,6 +322,28 @@ async def test_a_paused_list_of_actions_stands_still_and_catches_up(
         await person.press("space")
         await person.sees("Nothing was given up.")
         await person.sees_no("‖ paused")
+
+
+async def test_what_is_read_while_the_list_is_paused_waits_too(
+    embedded: Orchestrator, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    product = await product_of(embedded, broker)
+    set_off(broker, "POL-1")
+    await dead(embedded, product, 2)
+    async with before(embedded.open) as person:
+        await enter(person)
+        await person.sees("(•) dead 2")
+        jobs = Late(monkeypatch, embedded.inside, "jobs")
+        set_off(broker, "POL-2")
+        await until(jobs.asked.is_set)
+        await person.press("space")
+        await person.sees("‖ paused   2")
+        jobs.answer.set()
+        await person.sees("(•) dead 4", "‖ paused   2")
+        await until(lambda: not person.app.screen.query_one(ActionsPane)._reading)
+        assert person.line("(•) dead 4", "‖ paused   2")
+        await person.press("space")
+        await person.sees("(•) dead 4", " 4 ")
 
 
 async def test_an_empty_list_never_contradicts_the_number_above_it(

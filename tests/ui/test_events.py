@@ -16,7 +16,7 @@ from cortex_tui.server import create_app, serving
 from tests.brokers import publish
 from tests.orchestrators import TOPIC, connected, draft
 from tests.ui.conftest import Orchestrator
-from tests.ui.driving import WIDE, Person, before
+from tests.ui.driving import WIDE, Late, Person, before
 from tests.waiting import until
 
 CLAIM = SubscriptionDraft(
@@ -141,6 +141,27 @@ async def test_a_paused_list_stands_still_and_catches_up(
         await person.press("space")
         await person.sees("3 shown")
         await person.sees("● live")
+
+
+async def test_what_is_read_while_the_list_is_paused_waits_too(
+    embedded: Orchestrator, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await product_of(embedded, broker)
+    async with before(embedded.open) as person:
+        await enter(person)
+        await person.sees("No events yet")
+        publish(broker, TOPIC, claim(1))
+        await person.sees("▸", "○ 1 false")
+        events = Late(monkeypatch, embedded.inside, "events")
+        publish(broker, TOPIC, claim(400))
+        await until(events.asked.is_set)
+        await person.press("space")
+        await person.sees("‖ paused")
+        events.answer.set()
+        await person.sees("‖ paused, 1 newer wait")
+        assert not person.line("✓ 1 matched")
+        await person.press("space")
+        await person.sees("✓ 1 matched")
 
 
 async def test_the_cursor_stays_on_its_event_while_others_arrive(
