@@ -358,6 +358,7 @@ def _log_to_file() -> None:
     except OSError:
         return
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.raiseExceptions = False  # on stderr, in full, where the disk is
     # Of others only warnings: httpx, for one, notes each URL, and that of a web hook is a secret.
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("cortex_tui").setLevel(logging.INFO)

@@ -19,6 +19,17 @@ sys.argv = ["cortex"]
 cli.main()
 """
 
+FULL = """
+import logging, resource, signal
+from cortex_tui import cli, settings
+
+cli._log_to_file()
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+size = settings.log_file().stat().st_size
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+logging.getLogger("cortex_tui").warning("no room")
+"""
+
 
 def test_the_application_fails_in_one_line(environment: dict[str, str], tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
@@ -42,3 +53,11 @@ def test_the_application_fails_in_one_line(environment: dict[str, str], tmp_path
     assert "RuntimeError: unforeseen" in log
     for text in (shown, log):
         assert "hunter2-hunter2" not in text.replace('password = "hunter2-hunter2"', "")
+
+
+def test_a_log_that_cannot_be_written_is_no_traceback(environment: dict[str, str]) -> None:
+    finished = subprocess.run(
+        [sys.executable, "-c", FULL],
+        env=environment, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (finished.returncode, finished.stderr) == (0, "")
