@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from http import HTTPStatus
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 import orjson
@@ -46,6 +47,7 @@ class HttpTarget:
             verify=ssl.create_default_context(),
             timeout=None,  # noqa: S113 - one limit spans the whole attempt
             limits=httpx.Limits(max_connections=self._settings.concurrency),
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # takes none
             # No proxy can reach this machine's own loopback.
             trust_env=not syntax.is_loopback(httpx.URL(self._settings.url).host),
         )

@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -237,6 +238,7 @@ def _client(
             headers=headers,
             verify=context,
             limits=LIMITS,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # takes none
             follow_redirects=False,
             # No proxy can reach this machine's own loopback.
             trust_env=not is_loopback(base.host),

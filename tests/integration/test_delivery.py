@@ -398,6 +398,17 @@ async def test_a_target_that_asks_for_time_gets_it(
     assert (job.due_at - job.failures[0].at).total_seconds() >= 599
 
 
+async def test_no_cookie_of_one_event_goes_along_with_another(begin: Begin, web: StartWeb) -> None:
+    target = web(lambda _: Answer(headers={"Set-Cookie": "session=1"}))
+    scene = await begin(WEBHOOK, webhook={"url": target.url})
+
+    for count in (1, 2):
+        scene.happens()
+        await until(lambda count=count: len(target.requests) == count)
+
+    assert not any("cookie" in request.headers for request in target.requests)
+
+
 async def test_a_date_that_is_none_asks_for_no_time(begin: Begin, web: StartWeb) -> None:
     never = {"Retry-After": "Mon, 01 Jan 99999999999 00:00:00 GMT"}
     target = web(lambda _: Answer(503, headers=never))

@@ -6,6 +6,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -574,6 +575,15 @@ async def test_a_url_that_cannot_be_used(url: str, why: str) -> None:
 async def test_a_token_that_cannot_be_sent(token: str) -> None:
     with pytest.raises(BackendError, match="The token cannot be sent"):
         await RemoteBackend.open("http://localhost", token=SecretStr(token))
+
+
+async def test_no_cookie_is_kept(web: StartWeb) -> None:
+    cookie = {"Set-Cookie": "session=1"}
+    server = web(lambda request: replace(documented(2)(request), headers=cookie))
+    async with remote(server.url) as backend:
+        for _ in range(2):
+            await backend.status(2)
+    assert not any("cookie" in request.headers for request in server.requests)
 
 
 async def test_asking_after_it_is_closed(web: StartWeb) -> None:
