@@ -9,6 +9,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from cortex_tui.diagnosis import Certificate, printable
 
+_BROKEN = (ValueError, x509.DuplicateExtension, x509.InvalidVersion)
+"""What the library raises where a certificate is not as it has to be."""
 MAX_NAMES = 100
 """Host names of one certificate that are kept; some name thousands."""
 
@@ -17,7 +19,7 @@ def read_pem(text: str, now: datetime) -> tuple[Certificate, ...]:
     """The certificates in PEM text. Raises `ValueError` where there is none, or one is broken."""
     try:
         loaded = x509.load_pem_x509_certificates(text.encode())
-    except ValueError:
+    except _BROKEN:
         raise ValueError(
             "no certificate in PEM form: it starts with -----BEGIN CERTIFICATE-----"
         ) from None
@@ -26,7 +28,11 @@ def read_pem(text: str, now: datetime) -> tuple[Certificate, ...]:
 
 def read_der(data: bytes, now: datetime) -> Certificate:
     """One certificate as TLS carries it. Raises `ValueError` where it is broken."""
-    return _describe(x509.load_der_x509_certificate(data), now)
+    try:
+        loaded = x509.load_der_x509_certificate(data)
+    except _BROKEN as error:
+        raise ValueError("no certificate") from error
+    return _describe(loaded, now)
 
 
 def _describe(loaded: x509.Certificate, now: datetime) -> Certificate:
@@ -48,7 +54,7 @@ def _name(name: x509.Name) -> str:
 
 
 def _names(loaded: x509.Certificate) -> tuple[str, ...]:
-    with suppress(x509.ExtensionNotFound, ValueError):
+    with suppress(x509.ExtensionNotFound, *_BROKEN):
         names = loaded.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         hosts = names.get_values_for_type(x509.DNSName)
         addresses = map(str, names.get_values_for_type(x509.IPAddress))
@@ -57,6 +63,6 @@ def _names(loaded: x509.Certificate) -> tuple[str, ...]:
 
 
 def _is_authority(loaded: x509.Certificate) -> bool:
-    with suppress(x509.ExtensionNotFound, ValueError):
+    with suppress(x509.ExtensionNotFound, *_BROKEN):
         return loaded.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     return False

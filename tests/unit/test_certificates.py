@@ -1,5 +1,6 @@
 """What is read in a certificate."""
 
+import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -43,5 +44,30 @@ def test_a_subject_is_inert(tmp_path: Path) -> None:
 def test_what_is_no_certificate(text: str) -> None:
     with pytest.raises(ValueError, match="no certificate in PEM form"):
         certificates.read_pem(text, NOW)
-    with pytest.raises(ValueError):  # noqa: PT011 - cryptography's own
+    with pytest.raises(ValueError, match="no certificate"):
         certificates.read_der(text.encode(), NOW)
+
+
+@pytest.mark.parametrize(
+    ("good", "broken", "is_read"),
+    [
+        (b"\x55\x1d\x25", b"\x55\x1d\x11", True),
+        (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07", False),
+    ],
+    ids=["an extension twice", "a version that is none"],
+)
+def test_a_certificate_against_the_rules(
+    tmp_path: Path, good: bytes, broken: bytes, is_read: bool
+) -> None:
+    sound = ssl.PEM_cert_to_DER_cert(Authority(tmp_path).server("broker").cert.read_text())
+    data = sound.replace(good, broken)
+    assert data != sound
+    text = ssl.DER_cert_to_PEM_cert(data)
+    if is_read:
+        (read,) = certificates.read_pem(text, NOW)
+        assert (read, read.subject) == (certificates.read_der(data, NOW), "CN=broker")
+    else:
+        with pytest.raises(ValueError, match="no certificate"):
+            certificates.read_pem(text, NOW)
+        with pytest.raises(ValueError, match="no certificate"):
+            certificates.read_der(data, NOW)
