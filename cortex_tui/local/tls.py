@@ -4,6 +4,7 @@ import secrets
 import ssl
 import tempfile
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from pydantic import SecretStr
 
@@ -78,6 +79,11 @@ def _load_identity(made: ssl.SSLContext, certificate: str, secret: SecretStr | N
             "client_key",
             "client_key is no private key in PEM form: give an unencrypted one, "
             "which starts with -----BEGIN PRIVATE KEY-----",
+        ) from None
+    except UnsupportedAlgorithm:
+        raise UnusableMaterial(
+            "client_key",
+            "client_key is of a kind that is not supported: give an RSA key, or one on P-256",
         ) from None
     password = secrets.token_hex(32)
     encrypted = key.private_bytes(

@@ -121,6 +121,26 @@ async def test_certificate_and_key_have_to_belong_together(
     assert (await extended.backend.config(product.id)).mqtt_config is None
 
 
+OF_NO_USE = """-----BEGIN PRIVATE KEY-----
+MGECAQAwEAYHKoZIzj0CAQYFK4EEAAgESjBIAgEBBBUA0g/ly1d7sCAePtULHGXb
+qB5JYSKhLAMqAARoi5rH3YjpRpL7JjFwoMKhS1lTvnuQudKtK30TkrXOxfUtHvfR
+w9HE
+-----END PRIVATE KEY-----
+"""
+"""On a curve (secp160r1) that nobody uses any more."""
+
+
+async def test_a_key_of_a_kind_that_is_not_supported_is_named(
+    extended: Orchestrator, alice: Identity, broker: Broker
+) -> None:
+    product = await extended.product()
+    certificate = alice.cert.read_text()
+    with pytest.raises(Invalid, match="client_key is of a kind that is not supported"):
+        await extended.backend.save_config(
+            product.id, draft(broker, client_cert=certificate, client_key=OF_NO_USE)
+        )
+
+
 async def test_a_new_certificate_needs_a_new_key(
     extended: Orchestrator, guarded: Mosquitto, authority: Authority, alice: Identity
 ) -> None:
