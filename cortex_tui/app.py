@@ -82,7 +82,8 @@ class CortexApp(ToastingApp):
 
     def _first_theme(self) -> str:
         wanted = self._wanted_theme
-        return wanted if wanted in self.available_themes else themes.DARK.name
+        known = isinstance(wanted, str) and wanted in self.available_themes
+        return wanted if known else themes.DARK.name
 
     # Right from the start: a theme that is set later has all styles read anew.
     theme: Reactive[str] = Reactive(Initialize(_first_theme))

@@ -4,8 +4,10 @@ import pytest
 from textual.color import Color
 from textual.theme import Theme
 
-from cortex_tui.settings import Colour
-from cortex_tui.themes import CONTEXTS, OURS, tint
+from cortex_tui.app import CortexApp
+from cortex_tui.backend import Backend
+from cortex_tui.settings import Colour, Context, Remembered, Target
+from cortex_tui.themes import CONTEXTS, DARK, OURS, tint
 
 READABLE = 4.5
 """The contrast that text needs (WCAG 2, 1.4.3)."""
@@ -38,3 +40,14 @@ def test_what_stands_on_the_colour_of_a_context_can_be_read(theme: Theme, colour
         text = Color.parse(values[name])
         enough = min(READABLE, contrast(text, panel))
         assert contrast(text, painted) >= enough, name
+
+
+@pytest.mark.parametrize("kept", ["gone", 5, ["nord"], {"nord": 1}], ids=str)
+def test_what_is_remembered_and_no_theme_leaves_that_of_the_house(kept: object) -> None:
+    async def never(_: Target) -> Backend:
+        raise AssertionError
+
+    remembered = Remembered(None)
+    remembered.set("theme", kept)
+    app = CortexApp(never, Target("local", Context()), remembered=remembered)
+    assert app.theme == DARK.name
