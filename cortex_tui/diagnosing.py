@@ -102,6 +102,8 @@ def test(invocation: Any, /, target: str | None, as_json: bool, **options: Any) 
       cortex test mqtts://alice@broker.example --ca-file ca.pem --json
     """
     options["timeout"] = options["timeout"] or invocation.settings.test_seconds
+    if options["round_trip"] is not None and not _is_url(target):
+        invocation.check_may_change("a round trip publishes")
     try:
         if target is not None and _is_url(target):
             made = _of_url(target, options)  # outside the loop: one Ctrl+C ends its question

@@ -1,6 +1,5 @@
 """`cortex serve`: an orchestrator over HTTP, without screens. A demo is served so too."""
 
-import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -80,7 +79,7 @@ def serve(invocation: Invocation, /, db: Path | None, **options: Any) -> None:
     """
     context = invocation.target.context
     if db is not None:
-        context = dataclasses.replace(context, db=db, url=None)
+        context = Context(db=db)
     if context.url is not None:
         fail("a remote orchestrator serves itself", "Choose a database: cortex serve --db PATH.")
     invocation.check_may_change(SERVED)

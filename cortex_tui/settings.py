@@ -65,6 +65,8 @@ class Context:
             syntax.orchestrator_url(self.url)
         if self.token is not None and self.token_file is not None:
             raise ValueError("token and token_file are both set: give one of them")
+        if self.url is None and (self.token is not None or self.token_file is not None):
+            raise ValueError("a token is set without url: say whose it is")
 
     def read_token(self) -> "SecretStr | None":
         """The token, from its file where it has one. Raises `SettingsError`."""

@@ -190,6 +190,9 @@ class Delivery:
 
     async def _attempt(self, line: _Line, claim: Claim) -> None:
         verdict = await self._verdict(line, claim)
+        if verdict.state is JobState.DEAD:
+            told = claim.target, claim.attempts, verdict.reason
+            log.warning("%s: given up at attempt %d: %s", *told)
         line.running -= 1
         self._verdicts.append(verdict)
         self._woken.set()
@@ -225,7 +228,6 @@ class Delivery:
 
     def _failed(self, claim: Claim, reason: str, retry_after: float) -> Verdict:
         if claim.attempts >= self._settings.max_attempts:
-            log.warning("%s: given up at attempt %d: %s", claim.target, claim.attempts, reason)
             return Verdict(claim, JobState.DEAD, reason, content=claim.content)
         due_at = time.time() + retry_delay(claim.attempts - 1, random.random(), retry_after)  # noqa: S311
         return Verdict(claim, JobState.PENDING, reason, due_at, content=claim.content)

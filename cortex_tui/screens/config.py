@@ -97,6 +97,11 @@ class ConfigPane(Pane):
         for scroll in self.query(VerticalScroll):
             scroll.display = scroll.id == tab
 
+    def _bring_up(self, tab: str) -> None:
+        """Go to the tab of a form; where that is in view, the focus stays where it is."""
+        if not (self.display and self.query_one(f"#{tab}-tab").display):
+            self.page.action_command(f"product.{tab}")
+
     def enter(self) -> None:
         """Go into the form in view, to what is wrong in it, else to its first field."""
         form = self.topics if self.query_one("#topics-tab").display else self.broker
@@ -391,10 +396,10 @@ class ConfigPane(Pane):
         broker = _of("broker", problems) if problems is not None else self.broker.problems
         topics = _of("topics", problems) if problems is not None else self.topics.problems
         if broker:
-            self.page.action_command("product.broker")
+            self._bring_up("broker")
             self.broker.complain(broker)
         elif topics:
-            self.page.action_command("product.topics")
+            self._bring_up("topics")
             self.topics.complain(topics)
         if count := len(broker) + len(topics):
             what = "One value needs" if count == 1 else f"{count} values need"

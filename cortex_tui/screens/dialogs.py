@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.dom import DOMNode
 from textual.widgets import Button, Static
 
-from cortex_tui.backend import BackendError, Invalid
+from cortex_tui.backend import BackendError, Conflict, FieldProblem, Invalid
 from cortex_tui.commands import Command, Scope
 from cortex_tui.models import Model
 from cortex_tui.screens.base import Dialog
@@ -200,16 +200,25 @@ class FormDialog(Dialog[None], Generic[M]):
             self.post_message(Settled())
 
     async def _accept_draft(self, draft: M) -> None:
-        below = self.query_one(".dialog > .problem", Static)
+        self._say_below("")
         try:
             await self._save(draft, self.form.changed)
         except Invalid as error:
             self.form.complain(error.problems)
         except BackendError as error:
-            below.update(said(f"✗ {error.text}", BAD))
-            below.display = True
+            if isinstance(error, Conflict) and "name" in self.form.values:
+                self.form.complain([FieldProblem(("name",), error.text)])  # it is taken
+            else:
+                self._say_below(error.text)
         else:
             self.dismiss()
+
+    def _say_below(self, problem: str) -> None:
+        """Say what belongs to no field, in view whatever there is above."""
+        below = self.query_one(".dialog > .problem", Static)
+        below.update(said(f"✗ {problem}", BAD))
+        below.display = bool(problem)
+        self.query_one(".dialog").set_class(bool(problem), "-refused")
 
     async def do_close(self) -> None:
         if await self.may_leave():

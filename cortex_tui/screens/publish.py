@@ -70,11 +70,11 @@ class PublishDialog(FormDialog[Publication]):
 
 
 def _unreadable(payload: str) -> list[str]:
-    """Why no subscription will take it, if so: one may want to see just that."""
+    """Why it will set nothing off, if so: one may want to see just that."""
     try:
         decode(payload)
     except Unreadable as error:
-        return [f"No subscription takes it, since it is {error}."]
+        return [f"It sets nothing off, since it is {error}."]
     return []
 
 

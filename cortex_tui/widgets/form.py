@@ -106,6 +106,8 @@ class Form(Vertical, Generic[M]):
         for name, value in values.items():
             if name in self._rows:
                 self._rows[name].fill(value)
+                if isinstance(control := self._rows[name].control, Input) and control.has_focus:
+                    control.action_end()  # what is typed goes on from there
         self._take_edits()
 
     @property
@@ -190,7 +192,9 @@ class Form(Vertical, Generic[M]):
         rows = list(self._rows.values())
         wrong = next((row for row in rows if row.has_class("-wrong")), None)
         blamed = next((row for row in rows if row.has_class("-blamed")), None)
-        (wrong or blamed or rows[0]).control.focus()
+        row = wrong or blamed or rows[0]
+        row.control.focus()
+        self.call_after_refresh(row.scroll_visible)  # its tab may not be laid out yet
 
     def complain(self, problems: Iterable[FieldProblem] | None = None) -> None:
         """Say everything that is wrong, or these problems, and go to the first of them."""

@@ -458,6 +458,7 @@ def test_a_read_only_context_changes_nothing(environment: dict[str, str], tmp_pa
     for arguments in (
         ["subscriptions", "tyres", "--disable", "paid"],
         ["reconnect", "tyres"],
+        ["test", "tyres", "--round-trip", "a/b"],
         ["serve", "--port", "0"],
     ):
         refused = run(environment, "--read-only", *arguments)

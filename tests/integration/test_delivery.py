@@ -404,7 +404,7 @@ async def test_no_cookie_of_one_event_goes_along_with_another(begin: Begin, web:
 
     for count in (1, 2):
         scene.happens()
-        await until(lambda count=count: len(target.requests) == count)
+        await scene.have(count, JobState.DONE)
 
     assert not any("cookie" in request.headers for request in target.requests)
 

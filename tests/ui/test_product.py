@@ -188,6 +188,29 @@ async def test_problems_on_the_other_tab_are_gone_to(
         await person.sees("One value needs correcting")
 
 
+async def test_what_is_wrong_is_gone_to_and_in_view_from_the_other_tab_too(
+    embedded: Orchestrator, broker: Broker
+) -> None:
+    await configured(embedded.inside, draft(broker, use_tls=True, verify_cert=False), EVERY)
+    async with before(embedded.open) as person:
+        await enter(person)
+        await to(person, "Host")
+        await person.fill("a/")
+        await to(person, "Clean session")
+        await person.sees_no("a name or an IP address")  # the form is longer than the screen
+        await person.press("f6")
+        await person.sees("Pattern")
+        await person.press("f2")
+        await person.sees_below("Host", "✗ host contains")
+        assert in_field(person) == "Host"
+        # What is typed replaces it, as wherever one comes to a field; where one is, it goes on.
+        await person.type("b/")
+        await person.sees("Host", " b/")
+        await person.press("f2", "backspace")
+        await person.type("c")
+        await person.sees("Host", " bc")
+
+
 async def test_what_is_typed_while_it_is_saved_stays(
     embedded: Orchestrator, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,6 +226,8 @@ async def test_what_is_typed_while_it_is_saved_stays(
         answer.set()
         await person.sees("Saved.")
         await person.sees("• Client id", "tyres-7")
+        await person.type("8")
+        await person.sees("• Client id", "tyres-78")
         await person.sees("  Keep alive", "61")
         assert not person.line("• Keep alive")
 

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from cortex_tui.backend import Unreachable
 from cortex_tui.demo.broker import Broker
 from cortex_tui.local.backend import LocalBackend
 from cortex_tui.local.recent import Recent
@@ -391,6 +392,29 @@ async def test_a_slip_in_the_actions_is_told_and_can_be_saved(
         await person.sees_no("Subscription paid")
         [paid, _] = await orchestrator.inside.subscriptions(product.id)
         assert paid.actions[1].model_dump() == {"type": "record", "parms": {}}
+
+
+async def test_a_refusal_is_in_view_on_a_small_screen(
+    embedded: Orchestrator, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await product_of(embedded, broker)
+    async with before(embedded.open) as person:
+        await enter(person)
+        await person.press("down", "enter")
+        await person.sees("Subscription paid")
+        await person.fill_in("name", "audit")
+        await person.press("f2")
+        await person.sees_below("Name", "✗ a subscription of that name exists already")
+        await person.type(" late")  # the focus is there
+        await person.sees("Name", "audit late")
+
+        async def away(*_: object) -> None:
+            raise Unreachable("It is away.", "Look there.")
+
+        monkeypatch.setattr(embedded.inside, "update_subscription", away)
+        await person.press("f2")
+        await person.sees("✗ It is away. Look there.")
+        await person.sees("F2 Save", "Esc Close")
 
 
 async def test_create(orchestrator: Orchestrator, broker: Broker) -> None:

@@ -64,7 +64,12 @@ def test_contexts_are_read(tmp_path: Path) -> None:
         ("[contexts.a]\nurl = 'localhost'", "url has no scheme"),
         ("[contexts.a]\nurl = 'ftp://x'", "contexts.a: url has a scheme that is not supported: "),
         ("[contexts.a]\nurl = 'http://x'\ndb = 'y'", "db and url are both set"),
-        ("[contexts.a]\ntoken = 'hunter2'\ntoken_file = 'y'", "token and token_file are both"),
+        (
+            "[contexts.a]\nurl = 'http://x'\ntoken = 'hunter2'\ntoken_file = 'y'",
+            "token and token_file are both",
+        ),
+        ("[contexts.a]\ntoken = 'hunter2'", "contexts.a: a token is set without url"),
+        ("[contexts.a]\ntoken_file = 'y'", "contexts.a: a token is set without url"),
         ("[contexts.a]\ncolour = 'hunter2'", "contexts.a.colour"),
         ("[contexts.'a b']\n", "contexts.a b"),
         ("durability = 'fast'", "durability"),
@@ -157,7 +162,7 @@ def test_a_url_needs_a_scheme() -> None:
 
 def test_a_secret_is_read_from_its_file(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("hunter2\n")
-    context = Context(token_file=tmp_path / "token")
+    context = Context(url="http://localhost", token_file=tmp_path / "token")
     token = context.read_token()
     assert token is not None
     assert token.get_secret_value() == "hunter2"
@@ -168,7 +173,7 @@ def test_a_secret_that_is_not_there_is_named(tmp_path: Path, content: str | None
     if content is not None:
         (tmp_path / "token").write_text(content)
     with pytest.raises(SettingsError, match="token_file"):
-        Context(token_file=tmp_path / "token").read_token()
+        Context(url="http://localhost", token_file=tmp_path / "token").read_token()
 
 
 def test_what_is_remembered_is_there_next_time(tmp_path: Path) -> None:
