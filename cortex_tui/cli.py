@@ -348,14 +348,14 @@ def _log_to_file() -> None:
     # small, and only its owner reads it.
     from logging.handlers import RotatingFileHandler
 
-    from cortex_tui.settings import log_file
+    from cortex_tui.settings import SettingsError, log_file
 
-    path = log_file()
     try:
+        path = log_file()
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handler = RotatingFileHandler(path, maxBytes=1_000_000, backupCount=1, encoding="utf-8")
         path.chmod(0o600)
-    except OSError:
+    except (OSError, SettingsError):
         return
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.raiseExceptions = False  # on stderr, in full, where the disk is

@@ -142,15 +142,21 @@ class Settings:
         raise SettingsError(f"{noun}: there is no context {name!r}", f"The known ones: {known}.")
 
 
-def _dirs() -> PlatformDirs:
-    return PlatformDirs("cortex", appauthor=False)
+def _folder(kind: Literal["config", "data", "state"]) -> Path:
+    """Where files of that kind lie. Raises `SettingsError` where there is no home for them."""
+    try:
+        return Path(getattr(PlatformDirs("cortex", appauthor=False), f"user_{kind}_dir"))
+    except RuntimeError:
+        raise SettingsError(
+            "there is no home folder", "Set HOME to the absolute path of one."
+        ) from None
 
 
 def config_file() -> Path:
     """Where `config.toml` is looked for: `CORTEX_CONFIG`, or the XDG configuration folder."""
     if named := os.environ.get(CONFIG):
         return Path(named)
-    return Path(_dirs().user_config_dir) / "config.toml"
+    return _folder("config") / "config.toml"
 
 
 def database(context: Context) -> Path:
@@ -170,12 +176,12 @@ def database(context: Context) -> Path:
 
 def default_db() -> Path:
     """The database of the embedded orchestrator, in the XDG data folder."""
-    return Path(_dirs().user_data_dir) / "cortex.db"
+    return _folder("data") / "cortex.db"
 
 
 def log_file() -> Path:
     """Where the application logs, in the XDG state folder."""
-    return Path(_dirs().user_state_dir) / "cortex.log"
+    return _folder("state") / "cortex.log"
 
 
 def read_secret(path: Path, noun: str) -> "SecretStr":

@@ -4,12 +4,14 @@ import os
 import re
 import stat
 from pathlib import Path
-from typing import get_args
+from typing import NoReturn, get_args
 
 import pytest
+from click.testing import CliRunner
 
 from cortex_tui import opening, settings_file
 from cortex_tui.backend import ProductIdKeeper
+from cortex_tui.cli import main
 from cortex_tui.settings import Colour, Context, Remembered, Settings, SettingsError, Target
 
 
@@ -197,3 +199,16 @@ async def test_product_ids_are_those_of_what_was_remembered_that_are_some(kept: 
     assert isinstance(backend, ProductIdKeeper)
     assert backend.product_ids == ((1,) if isinstance(kept, list) else ())
     await backend.aclose()
+
+
+def test_without_a_home_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def unknown(number: int) -> NoReturn:  # as to a container that is run under any number
+        raise KeyError(number)
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    finished = CliRunner().invoke(main, ["products"])
+    assert finished.exit_code == 2
+    assert finished.stderr.startswith("cortex: there is no home folder\n  Set HOME ")
