@@ -1,4 +1,4 @@
-"""Small text files that a person names."""
+"""Small text files that a person names, and why a path cannot be used."""
 
 import stat
 from pathlib import Path
@@ -8,6 +8,17 @@ MAX_BYTES = 262_144
 
 MAX_SHOWN = 200
 """Characters of a path that are shown where it cannot be read."""
+
+
+def reason(error: Exception) -> str:
+    """Why a path could not be used, in words."""
+    if isinstance(error, OSError):
+        return error.strerror or "there is no such place"
+    if isinstance(error, UnicodeDecodeError):
+        return "it is no text in UTF-8"
+    return (
+        "there is no such place"  # RuntimeError: no such user's home; ValueError: a NUL character
+    )
 
 
 def read_text(path: str | Path) -> str:
@@ -24,9 +35,8 @@ def read_text(path: str | Path) -> str:
             raise ValueError(f"{named} is no file: name one")  # a pipe would be waited on for ever
         with place.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
-    except (OSError, RuntimeError) as error:  # RuntimeError: there is no such user's home
-        reason = (isinstance(error, OSError) and error.strerror) or "there is no such place"
-        raise ValueError(f"{named} cannot be read ({reason}): check the path") from None
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"{named} cannot be read ({reason(error)}): check the path") from None
     if len(data) > MAX_BYTES:
         raise ValueError(f"{named} is larger than {MAX_BYTES:,} bytes: name another file")
     if not data.strip():

@@ -17,6 +17,7 @@ from platformdirs import PlatformDirs
 
 from cortex_tui import syntax
 from cortex_tui.backend import BackendError
+from cortex_tui.files import reason
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -197,15 +198,6 @@ def read_secret(path: Path, noun: str) -> "SecretStr":
     from pydantic import SecretStr
 
     return SecretStr(secret)
-
-
-def reason(error: Exception) -> str:
-    """Why a path could not be used, in words."""
-    if isinstance(error, OSError):
-        return f"{error.strerror}"
-    if isinstance(error, UnicodeDecodeError):
-        return "it is no text in UTF-8"
-    return "there is no such place"  # no such user's home, or a NUL character
 
 
 def environment_token() -> "SecretStr | None":

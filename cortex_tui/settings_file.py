@@ -12,7 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from cortex_tui.backend import field_problems
 from cortex_tui.delivery_settings import DeliverySettings, Section
-from cortex_tui.settings import Context, Settings, SettingsError, reason
+from cortex_tui.files import reason
+from cortex_tui.settings import Context, Settings, SettingsError
 
 UNKNOWN = "unknown key"
 _NO_SETTING = float("nan")

@@ -13,10 +13,10 @@ from pydantic import SecretStr, ValidationError
 
 from cortex_tui import __version__
 from cortex_tui.backend import BackendError, Unsupported, field_problems
+from cortex_tui.files import reason
 from cortex_tui.models import Model
 from cortex_tui.remote.events import EventReader, EventTooLarge
 from cortex_tui.remote.failures import address, nonsense, refusal, unreachable
-from cortex_tui.settings import reason
 from cortex_tui.syntax import is_loopback, orchestrator_url
 from cortex_tui.values import STORED
 
