@@ -6,10 +6,9 @@ import math
 import os
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import click
 
@@ -40,11 +39,18 @@ def exit_codes(said: Mapping[int, str]) -> str:
 
 def fail(message: str, hint: str = "", code: int = USAGE) -> NoReturn:
     """Say what is wrong and how to mend it, on stderr, and exit with `code`."""
-    with suppress(OSError):  # the code says it too
+    try:
         click.echo(f"cortex: {message}", err=True)
         if hint:
             click.echo(f"  {hint}", err=True)
+    except OSError:  # the code says it too
+        _let_go(sys.stderr)
     sys.exit(code)
+
+
+def _let_go(stream: TextIO) -> None:
+    """Give what is still to be flushed to nobody: where that fails, Python ends with 120."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def make_streams() -> None:
@@ -68,7 +74,7 @@ def is_of_output(error: Exception) -> bool:
 def end_unwritten(error: OSError) -> NoReturn:
     """Exit where the output cannot be written: without a word where whoever reads it has read
     enough, as `head` has."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still to be flushed
+    _let_go(sys.stdout)
     if isinstance(error, BrokenPipeError):
         sys.exit(FINE)
     fail(f"the output cannot be written: {error.strerror}", "Make room, or write it elsewhere.")

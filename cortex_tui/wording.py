@@ -33,6 +33,7 @@ LABELS = {
     "use_shared": "Shared",
     "shared_group": "Group",
     "qos": "QoS",
+    "application_id": "Application id",
 }
 """As the forms have them."""
 

@@ -207,7 +207,7 @@ class ActionsPane(LivePane):
             Column("subscription", "SUBSCRIPTION", lambda job: said(self._owner(job)), 13, grow=1),
             Column("tries", "TRIES", _tries, 5, right=True, rank=3),
             Column("age", "WHEN", self._when, 7, right=True, sort=lambda job: job.id),
-            Column("failure", "LAST FAILURE", _failure, 21, grow=4, rank=2),
+            Column("failure", "LAST FAILURE", _failure, 18, grow=4, rank=2),
         ]
 
     def _owner(self, job: Job) -> str:

@@ -13,7 +13,7 @@ from textual.message import Message
 from cortex_tui.backend import BackendError, Capability, FieldProblem, Invalid, Stale
 from cortex_tui.commands import COMMANDS
 from cortex_tui.diagnosis import Diagnosis, Outcome
-from cortex_tui.differences import differences
+from cortex_tui.differences import Difference, differences
 from cortex_tui.models import (
     MAX_TEST_FILTERS,
     BrokerConfig,
@@ -38,7 +38,7 @@ from cortex_tui.widgets.field import Field
 from cortex_tui.widgets.form import Form
 from cortex_tui.widgets.lines import Lines
 from cortex_tui.widgets.text import ACCENT, MUTED, said
-from cortex_tui.wording import LABELS
+from cortex_tui.wording import LABELS, label_of
 
 
 def _field(name: str, note: str = "", **options: Any) -> Field:
@@ -373,7 +373,7 @@ class ConfigPane(Pane):
             Question(
                 "Somebody else changed this configuration meanwhile",
                 [
-                    *(f"{each.field}: {each.one} (yours), {each.other} (theirs)" for each in found),
+                    *map(_compared, found),
                     "Overwrite it with yours, or load theirs and lose yours?",
                 ],
                 (
@@ -423,6 +423,13 @@ def _of(part: str, problems: Sequence[FieldProblem]) -> list[FieldProblem]:
         for problem in problems
         if problem.loc and problem.loc[0] == part
     ]
+
+
+def _compared(difference: Difference) -> str:
+    """A field as it is here, and as somebody else saved it; of secrets that cannot be told."""
+    field, mine, theirs = difference
+    theirs = "as stored" if field in ("password", "client_key") else theirs
+    return f"{label_of(field)}: {mine} (yours), {theirs} (theirs)"
 
 
 def _heard(subscription: Subscription) -> tuple[object, ...]:

@@ -72,11 +72,13 @@ def _told(page: Commanded[object]) -> list[Line]:
         if commands:
             lines += _heading(scope.value)
         for command in commands:
+            how = keys.get(command.id, "")
+            if not how and "app.jump" in keys:
+                how = f":{command.aliases[0]}"  # what has no key is said
             if reason := page.why_not(command):
-                shown = f"  {keys.get(command.id, '').ljust(KEYS)}"
-                lines.append(line(shown, f"{command.help}. {reason}", DISABLED))
+                lines.append(line(f"  {how.ljust(KEYS)}", f"{command.help}. {reason}", DISABLED))
             else:
-                lines.append(_key(keys.get(command.id, ""), command.help))
+                lines.append(_key(how, command.help))
     if in_dialog:
         lines += [line("", ""), line("", OUTSIDE, MUTED)]
     return lines[1:]

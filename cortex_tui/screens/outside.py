@@ -43,7 +43,7 @@ def edited_outside(app: App[None], text: str, *, suffix: str) -> str:
                 raise BackendError(f"the text is larger than {LARGEST:,} bytes")
             return content.decode("utf-8").removesuffix("\n")
         except (OSError, UnicodeDecodeError):
-            raise BackendError("the editor left no text that can be read") from None
+            raise BackendError("The editor left no text that can be read") from None
 
 
 def _run(command: list[str]) -> int | OSError:

@@ -88,6 +88,7 @@ async def test_help_shows_every_command_of_the_place(
         await person.press("question_mark")
         for command in of(Scope.PRODUCTS, Scope.APP):
             await person.sees(command.help)
+        await person.sees(":prod", "Go to a product")
         await person.press("escape", "enter")
         await person.sees("Clean session")
         await person.press("enter", "f1")  # from within a field

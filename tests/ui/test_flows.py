@@ -178,7 +178,7 @@ async def test_somebody_elses_change_is_shown_before_it_is_overwritten(
         theirs = draft(broker, topics=TopicsConfig(shared_group="theirs"))
         await orchestrator.inside.save_config(product.id, theirs)
         await person.press("f2")
-        await person.sees_each("keep_alive: 30 (yours), 60 (theirs)", "shared_group: bre (yours)")
+        await person.sees_each("Keep alive: 30 (yours), 60 (theirs)", "Group: bre (yours)")
         await person.press("l")
         await person.sees_no("(yours)")
         saved = await orchestrator.inside.config(product.id)
