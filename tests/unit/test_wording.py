@@ -5,6 +5,7 @@ import pytest
 from cortex_tui.diagnosis import Diagnosis, Outcome, Stage, StageResult
 from cortex_tui.models import BrokerConfig, TopicsConfig
 from cortex_tui.screens.config import BROKER_FIELDS, TOPICS_FIELDS
+from cortex_tui.screens.editors import SUBSCRIPTION_FIELDS
 from cortex_tui.wording import LABELS, worded, worded_result
 
 
@@ -31,8 +32,12 @@ def test_fields_have_their_labels(text: str, reads: str) -> None:
 
 
 def test_every_field_of_the_forms_has_its_label_here() -> None:
-    assert list(LABELS) == [each.name for each in (*BROKER_FIELDS, *TOPICS_FIELDS)]
-    assert set(LABELS) == {*BrokerConfig.model_fields, *TopicsConfig.model_fields}
+    configured = [each.name for each in (*BROKER_FIELDS, *TOPICS_FIELDS)]
+    assert list(LABELS) == [*configured, "application_id"]
+    assert set(configured) == {*BrokerConfig.model_fields, *TopicsConfig.model_fields}
+    assert "application_id" in {each.name for each in SUBSCRIPTION_FIELDS}
+    for field in (*BROKER_FIELDS, *TOPICS_FIELDS, *SUBSCRIPTION_FIELDS):
+        assert LABELS.get(field.name, field.label) == field.label
 
 
 def test_a_result_is_worded_where_it_advises_and_nowhere_else() -> None:
