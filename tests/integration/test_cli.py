@@ -365,9 +365,10 @@ def test_serve_answers_tells_where_it_is_and_ends_in_order(environment: dict[str
         assert f"cortex --url {url}" in busy.stderr
         # A stream has no end of its own: the server has to end it.
         stream = httpx.stream("GET", f"{url}/api/v1/products/status/stream")
-        response = stream.__enter__()
+        told = stream.__enter__().iter_raw()
+        assert b'data: {"states":{}}' in next(told)
         server.process.send_signal(signal.SIGTERM)
-        assert b'data: {"states":{}}' in response.read()
+        list(told)
         stream.__exit__(None, None, None)
     assert run(environment, "products").returncode == 0
 

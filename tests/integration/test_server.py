@@ -552,13 +552,18 @@ async def test_the_stream_tells_all_and_then_what_changed(
         assert response.headers["cache-control"] == "no-store"
         lines = response.aiter_lines()
 
-        async def data() -> Any:
+        async def data(number: str) -> Any:
+            """The next states of which one is that of product `number`; those of the first beat of
+            the server's own watch may come once more at any time."""
             async for line in lines:
                 if line.startswith("data: "):
-                    return json.loads(line.removeprefix("data: "))["states"]
+                    states = json.loads(line.removeprefix("data: "))["states"]
+                    if number in states and states != first:
+                        return states
             raise AssertionError("the stream ended")
 
-        first = await data()
+        first: Any = None
+        first = await data("1")
         assert {number: state["product"]["name"] for number, state in first.items()} == {
             "1": "Tyres"
         }
@@ -567,9 +572,9 @@ async def test_the_stream_tells_all_and_then_what_changed(
             if line == ": alive":
                 break
         await served.inside.create_product(ProductDraft(name="Wheels"))
-        assert (await data())["2"]["product"]["name"] == "Wheels"
+        assert (await data("2"))["2"]["product"]["name"] == "Wheels"
         await served.inside.delete_product(1)
-        assert await data() == {"1": None}
+        assert await data("1") == {"1": None}
 
 
 async def test_streams_end_when_the_server_stops(local: LocalBackend) -> None:
@@ -580,7 +585,8 @@ async def test_streams_end_when_the_server_stops(local: LocalBackend) -> None:
             response = await client.send(request, stream=True)
             lines = response.aiter_lines()
             assert (await anext(lines)).startswith("data: ")
-        assert [line async for line in lines if line] == []
+        # It ends; at most the first beat of the server's own watch came before that.
+        assert all([line.startswith("data: ") async for line in lines if line])
 
 
 # -- what an operator sees --------------------------------------------------------------------
